@@ -1,0 +1,65 @@
+/**
+ * "Is there a socket for this flow here?": the one question the redirector asks of the world outside the packet.
+ */
+
+/** The answer to a lookup. */
+export const SocketState = {
+  /** No socket. */
+  None: 0,
+  /** TCP in any state but LISTEN (SYN_RECV and TIME_WAIT count); UDP connected to the remote. */
+  Established: 1,
+  /** TCP LISTEN, or an unconnected UDP socket: it takes new flows and knows none. */
+  Listening: 2,
+  /** The lookup itself failed. */
+  Failed: 3,
+} as const;
+export type SocketState = (typeof SocketState)[keyof typeof SocketState];
+
+/** Bytes per query in {@link SocketQueries.tuples}: local address 16, remote address 16, local port 2, remote port 2. */
+export const TUPLE_SIZE = 36;
+
+/**
+ * Questions of one batch, asked together because a batched netlink request costs half of single ones.
+ * Parallel arrays; tuples in network byte order, IPv4 addresses in the first 4 bytes of their 16, the rest zero.
+ */
+export class SocketQueries {
+  readonly capacity: number;
+  /** {@link TUPLE_SIZE} bytes per query. "Local" is the VIP's side. */
+  readonly tuples: Buffer;
+  readonly tuplesData: DataView;
+  /** 4 or 6. */
+  readonly version: Uint8Array;
+  /** 6 (TCP) or 17 (UDP). */
+  readonly protocol: Uint8Array;
+  /** Answers: {@link SocketState}. */
+  readonly state: Uint8Array;
+  count = 0;
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+    this.tuples = Buffer.allocUnsafeSlow(capacity * TUPLE_SIZE);
+    this.tuples.fill(0);
+    this.tuplesData = new DataView(this.tuples.buffer, this.tuples.byteOffset, this.tuples.byteLength);
+    this.version = new Uint8Array(capacity);
+    this.protocol = new Uint8Array(capacity);
+    this.state = new Uint8Array(capacity);
+  }
+}
+
+export interface SocketLookup {
+  /** Answers queries 0 .. count-1: fills `state`. Never throws; what cannot be answered is `Failed`. */
+  resolve(queries: SocketQueries): void;
+  /**
+   * Query `index` of `queries` is the tuple of a SYN that is about to be delivered here. What was "not here" may
+   * be here from now on.
+   * @param sequence the SYN's sequence number: a bare ACK that completes a cookie handshake carries it plus one.
+   */
+  synAccepted(queries: SocketQueries, index: number, sequence: number): void;
+  /**
+   * For a flow whose state is `Listening`: could an ACK with this sequence number complete a handshake that the
+   * listener answered with a SYN cookie?
+   */
+  completesCookie(queries: SocketQueries, index: number, sequence: number): boolean;
+  /** All packets of the batch have been handed to the kernel. */
+  delivered(): void;
+}
