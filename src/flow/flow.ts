@@ -1,0 +1,132 @@
+import { IP_PROTOCOL_ICMP, IP_PROTOCOL_ICMPV6, IP_PROTOCOL_TCP, FragmentKind, IpPacket } from '../wire/ip.js';
+import { Reason } from '../wire/reason.js';
+
+/**
+ * The flow of one packet, always as the client's packets show it: source is the client, destination the VIP. For an
+ * ICMP error it is the flow of the quoted packet, reversed, because the quoted packet left the VIP (RFC 7690 tells
+ * why a load balancer must care).
+ *
+ * Re-used for packet after packet; addresses are named by where they lie, not copied.
+ */
+export class Flow {
+  /** Bytes that the offsets below point into. */
+  data: DataView = new DataView(new ArrayBuffer(0));
+  /** 4 or 6. */
+  version = 0;
+  /** 6 (TCP) or 17 (UDP). */
+  protocol = 0;
+  /** Where the client's address starts (4 or 16 bytes). */
+  sourceOffset = 0;
+  /** Where the VIP starts. */
+  destinationOffset = 0;
+  sourcePort = 0;
+  destinationPort = 0;
+  /** TCP flags byte (RFC 9293 section 3.1), 0 for UDP and for quoted packets. */
+  tcpFlags = 0;
+  /** TCP sequence number, 0 where `tcpFlags` is. */
+  sequence = 0;
+  /** 1 when the flow was quoted by an ICMP error. */
+  quoted = 0;
+}
+
+/** TCP flag bits (RFC 9293 section 3.1). */
+export const FLAG_FIN = 0x01;
+export const FLAG_SYN = 0x02;
+export const FLAG_RST = 0x04;
+export const FLAG_ACK = 0x10;
+
+const TCP_HEADER = 20;
+const UDP_HEADER = 8;
+const ICMP_HEADER = 8;
+
+/**
+ * Reads the flow of a whole TCP or UDP packet.
+ * @returns Ok, Truncated when the transport header does not fit, BadHeaderLength for a TCP data offset below 5 or
+ *   beyond the packet.
+ */
+export function readTransportFlow(packet: IpPacket, flow: Flow): Reason {
+  const data = packet.data;
+  const transport = packet.transport;
+  const room = packet.end - transport;
+  if (packet.protocol === IP_PROTOCOL_TCP) {
+    if (room < TCP_HEADER) return Reason.Truncated;
+    const headerLength = (data.getUint8(transport + 12) >>> 4) << 2;
+    if (headerLength < TCP_HEADER || headerLength > room) return Reason.BadHeaderLength;
+    flow.tcpFlags = data.getUint8(transport + 13);
+    flow.sequence = data.getUint32(transport + 4);
+  } else {
+    if (room < UDP_HEADER) return Reason.Truncated;
+    flow.tcpFlags = 0;
+    flow.sequence = 0;
+  }
+  const addresses = packet.offset + (packet.version === 4 ? 12 : 8);
+  flow.data = data;
+  flow.version = packet.version;
+  flow.protocol = packet.protocol;
+  flow.sourceOffset = addresses;
+  flow.destinationOffset = addresses + (packet.version === 4 ? 4 : 16);
+  flow.sourcePort = data.getUint16(transport);
+  flow.destinationPort = data.getUint16(transport + 2);
+  flow.quoted = 0;
+  return Reason.Ok;
+}
+
+/** What an ICMP message is to a load balancer. */
+export const IcmpClass = {
+  /** Shorter than an ICMP header, or an error whose quote cannot be read. */
+  Malformed: 0,
+  /** An error that quotes a TCP or UDP packet: it belongs to that flow. */
+  FlowError: 1,
+  /** An error that quotes the later fragment of a datagram: no ports, no flow. */
+  FragmentError: 2,
+  /** Anything else: echo, neighbour discovery, errors about other protocols. */
+  Other: 3,
+} as const;
+export type IcmpClass = (typeof IcmpClass)[keyof typeof IcmpClass];
+
+/**
+ * Reads an ICMP or ICMPv6 message and, for an error about TCP or UDP, the flow it quotes, reversed.
+ * RFC 792 promises only the quoted header and 8 bytes, so no more than the 4 bytes of the ports are asked for.
+ * @param quote scratch for the quoted packet
+ */
+export function readIcmp(packet: IpPacket, quote: IpPacket, flow: Flow): IcmpClass {
+  const data = packet.data;
+  const start = packet.transport;
+  if (packet.end - start < ICMP_HEADER) return IcmpClass.Malformed;
+  const type = data.getUint8(start);
+  if (packet.protocol === IP_PROTOCOL_ICMP ? !isIcmpError(type) : !isIcmpv6Error(type)) return IcmpClass.Other;
+
+  if (quote.parseQuoted(data, start + ICMP_HEADER, packet.end) !== Reason.Ok) return IcmpClass.Malformed;
+  if (quote.version !== packet.version) return IcmpClass.Malformed;
+  const protocol = quote.protocol;
+  if (protocol !== IP_PROTOCOL_TCP && protocol !== 17) return IcmpClass.Other;
+  if (quote.fragment === FragmentKind.Later) return IcmpClass.FragmentError;
+  if (quote.end - quote.transport < 4) return IcmpClass.Malformed;
+
+  const addresses = quote.offset + (quote.version === 4 ? 12 : 8);
+  flow.data = data;
+  flow.version = quote.version;
+  flow.protocol = protocol;
+  flow.sourceOffset = addresses + (quote.version === 4 ? 4 : 16);
+  flow.destinationOffset = addresses;
+  flow.sourcePort = data.getUint16(quote.transport + 2);
+  flow.destinationPort = data.getUint16(quote.transport);
+  flow.tcpFlags = 0;
+  flow.sequence = 0;
+  flow.quoted = 1;
+  return IcmpClass.FlowError;
+}
+
+/** Destination unreachable, time exceeded, parameter problem (RFC 792). */
+export function isIcmpError(type: number): boolean {
+  return type === 3 || type === 11 || type === 12;
+}
+
+/** Destination unreachable, packet too big, time exceeded, parameter problem (RFC 4443). */
+export function isIcmpv6Error(type: number): boolean {
+  return type >= 1 && type <= 4;
+}
+
+export function isIcmp(protocol: number, version: number): boolean {
+  return protocol === (version === 4 ? IP_PROTOCOL_ICMP : IP_PROTOCOL_ICMPV6);
+}

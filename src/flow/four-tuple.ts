@@ -1,0 +1,47 @@
+import type { IpPacket } from '../wire/ip.js';
+import type { FlowDissector } from './dissector.js';
+import type { Flow } from './flow.js';
+import type { FlowKey } from './flow-key.js';
+
+/**
+ * Source address, destination address, source port, destination port, in network order: 12 bytes for IPv4, 36 for
+ * IPv6. The default for TCP and UDP.
+ * @returns the key's length in bytes
+ */
+export function fourTupleKey(flow: Flow, key: FlowKey): number {
+  const data = flow.data;
+  const words = key.words;
+  const source = flow.sourceOffset;
+  const destination = flow.destinationOffset;
+  const ports = portsWord(flow.sourcePort, flow.destinationPort);
+  if (flow.version === 4) {
+    words[0] = data.getInt32(source, true);
+    words[1] = data.getInt32(destination, true);
+    words[2] = ports;
+    key.length = 12;
+    return 12;
+  }
+  words[0] = data.getInt32(source, true);
+  words[1] = data.getInt32(source + 4, true);
+  words[2] = data.getInt32(source + 8, true);
+  words[3] = data.getInt32(source + 12, true);
+  words[4] = data.getInt32(destination, true);
+  words[5] = data.getInt32(destination + 4, true);
+  words[6] = data.getInt32(destination + 8, true);
+  words[7] = data.getInt32(destination + 12, true);
+  words[8] = ports;
+  key.length = 36;
+  return 36;
+}
+
+/** Both ports as the little-endian word of their four network-order bytes. */
+function portsWord(source: number, destination: number): number {
+  return (source >>> 8) | ((source & 0xff) << 8) | ((destination >>> 8) << 16) | ((destination & 0xff) << 24);
+}
+
+export const fourTuple: FlowDissector = {
+  name: 'four-tuple',
+  dissect(_packet: IpPacket, flow: Flow, key: FlowKey): number {
+    return fourTupleKey(flow, key);
+  },
+};
