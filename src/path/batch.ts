@@ -37,6 +37,10 @@ export class PacketBatch {
   readonly action: Uint8Array;
   /** Destination DIP as a number (host order) where the action is `Send`. */
   readonly nextHop: Uint32Array;
+  /** Index of the trafficset, -1 for none. */
+  readonly trafficset: Int16Array;
+  /** Keyed hash of the flow, where a trafficset's table was looked into. */
+  readonly flowHash: Uint32Array;
   /** Packets in the batch: slots 0 .. count-1. */
   count = 0;
 
@@ -53,6 +57,8 @@ export class PacketBatch {
     this.verdict = new Uint8Array(this.capacity);
     this.action = new Uint8Array(this.capacity);
     this.nextHop = new Uint32Array(this.capacity);
+    this.trafficset = new Int16Array(this.capacity);
+    this.flowHash = new Uint32Array(this.capacity);
   }
 
   /** Where a received payload belongs in slot `index`. */

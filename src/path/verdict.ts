@@ -38,6 +38,7 @@ const table = {
   ],
   AcceptLastHop: [Action.Deliver, 'there is no further hop'],
   AcceptSelf: [Action.Deliver, 'the next hop is this server'],
+  AcceptIcmpError: [Action.Deliver, 'ICMP error about a flow that lives here'],
   AcceptIcmp: [Action.Deliver, 'ICMP other than an error, wrapped by another node'],
   // Redirector: not here.
   Redirect: [Action.Send, 'no socket here: sent on to the second hop'],

@@ -1,0 +1,118 @@
+import { Flow, IcmpClass, isIcmp, readIcmp, readTransportFlow } from '../flow/flow.js';
+import { NOT_VIP } from '../table/vip-matcher.js';
+import { FragmentKind, IP_PROTOCOL_TCP, IP_PROTOCOL_UDP, IpPacket } from '../wire/ip.js';
+import { Reason } from '../wire/reason.js';
+import type { PathState } from './state.js';
+
+/** What a packet is to the load balancer; both stages begin with this and differ in what they make of it. */
+export const PacketClass = {
+  /** TCP or UDP of a trafficset: `flow` and `trafficset` are set. */
+  Flow: 0,
+  /** An ICMP error about a flow of a trafficset: `flow` is the quoted one, reversed. */
+  FlowError: 1,
+  /** Other ICMP to a VIP. */
+  Icmp: 2,
+  NotVip: 3,
+  /** A VIP, but no trafficset has this protocol and port. */
+  NoService: 4,
+  /** A fragment that could belong to a trafficset, or an ICMP error that quotes a later fragment. */
+  Fragment: 5,
+  MalformedIp: 6,
+  MalformedTransport: 7,
+  MalformedIcmp: 8,
+  /** An ICMP error to a VIP that quotes a packet from another address. */
+  IcmpMismatch: 9,
+} as const;
+export type PacketClass = (typeof PacketClass)[keyof typeof PacketClass];
+
+/** Where the port is not known: any rule of the protocol. */
+const ANY_PORT = -1;
+
+/** Parses one packet and finds its trafficset. Results lie in the fields until the next call. */
+export class Classifier {
+  readonly packet = new IpPacket();
+  readonly flow = new Flow();
+  /** Index of the trafficset, or -1. */
+  trafficset = -1;
+  private readonly quote = new IpPacket();
+
+  /** @param offset start of the IP header; @param limit one past the last byte present */
+  classify(state: PathState, data: DataView, offset: number, limit: number): PacketClass {
+    this.trafficset = -1;
+    const packet = this.packet;
+    if (packet.parse(data, offset, limit) !== Reason.Ok) return PacketClass.MalformedIp;
+    const protocol = packet.protocol;
+
+    if (packet.fragment !== FragmentKind.None) {
+      const match = matchDestination(state, packet, ANY_PORT);
+      if (match < 0) return match === NOT_VIP ? PacketClass.NotVip : PacketClass.NoService;
+      this.trafficset = match;
+      return PacketClass.Fragment;
+    }
+
+    if (protocol === IP_PROTOCOL_TCP || protocol === IP_PROTOCOL_UDP) {
+      const hasPorts = packet.end - packet.transport >= 4;
+      const match = matchDestination(
+        state,
+        packet,
+        hasPorts ? data.getUint16(packet.transport + 2) : ANY_PORT,
+      );
+      if (match < 0) return match === NOT_VIP ? PacketClass.NotVip : PacketClass.NoService;
+      this.trafficset = match;
+      if (readTransportFlow(packet, this.flow) !== Reason.Ok) return PacketClass.MalformedTransport;
+      return PacketClass.Flow;
+    }
+
+    const match = matchDestination(state, packet, ANY_PORT);
+    if (match === NOT_VIP) return PacketClass.NotVip;
+    if (!isIcmp(protocol, packet.version)) return PacketClass.NoService;
+    return this.classifyIcmp(state);
+  }
+
+  private classifyIcmp(state: PathState): PacketClass {
+    const { packet, flow } = this;
+    switch (readIcmp(packet, this.quote, flow)) {
+      case IcmpClass.Malformed:
+        return PacketClass.MalformedIcmp;
+      case IcmpClass.FragmentError:
+        return PacketClass.Fragment;
+      case IcmpClass.Other:
+        return PacketClass.Icmp;
+    }
+    if (!sameVip(packet, flow)) return PacketClass.IcmpMismatch;
+    const match = matchFlow(state, flow);
+    // An error about something that this load balancer does not steer is the kernel's, as the traffic was.
+    if (match < 0) return PacketClass.Icmp;
+    this.trafficset = match;
+    return PacketClass.FlowError;
+  }
+}
+
+function matchDestination(state: PathState, packet: IpPacket, port: number): number {
+  if (packet.version === 4) {
+    return state.vips.match4(packet.data.getUint32(packet.offset + 16), packet.protocol, port);
+  }
+  return state.vips.match6(packet.data, packet.offset + 24, packet.protocol, port);
+}
+
+function matchFlow(state: PathState, flow: Flow): number {
+  if (flow.version === 4) {
+    return state.vips.match4(
+      flow.data.getUint32(flow.destinationOffset),
+      flow.protocol,
+      flow.destinationPort,
+    );
+  }
+  return state.vips.match6(flow.data, flow.destinationOffset, flow.protocol, flow.destinationPort);
+}
+
+/** Is the error addressed to the VIP that sent the quoted packet? */
+function sameVip(packet: IpPacket, flow: Flow): boolean {
+  const data = packet.data;
+  const quoted = flow.destinationOffset;
+  if (packet.version === 4) return data.getUint32(packet.offset + 16) === data.getUint32(quoted);
+  for (let i = 0; i < 16; i += 4) {
+    if (data.getUint32(packet.offset + 24 + i) !== data.getUint32(quoted + i)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,72 @@
+import { VERDICT_COUNT } from './verdict.js';
+
+/** The two stages of the path; counters are kept apart, so that one packet's two visits can be told apart. */
+export const Stage = {
+  /** Packets that the router sent to a VIP here. */
+  Forward: 0,
+  /** GUE packets from other nodes. */
+  Redirect: 1,
+} as const;
+export type Stage = (typeof Stage)[keyof typeof Stage];
+
+export const STAGE_NAMES: readonly string[] = ['forward', 'redirect'];
+
+/**
+ * Packets and bytes by stage, trafficset and verdict, in shared memory: one worker writes, the main thread only
+ * reads. Doubles count exactly to 2^53 and, aligned, are never seen half-written on 64-bit machines.
+ */
+export class PathCounters {
+  readonly trafficsets: number;
+  readonly packets: Float64Array;
+  readonly bytes: Float64Array;
+
+  /**
+   * @param trafficsets number of trafficsets; row 0 counts packets of none of them
+   * @param memory shared memory of {@link PathCounters.byteLength} bytes; made when absent
+   */
+  constructor(
+    trafficsets: number,
+    readonly memory: SharedArrayBuffer = new SharedArrayBuffer(PathCounters.byteLength(trafficsets)),
+  ) {
+    const cells = 2 * (trafficsets + 1) * VERDICT_COUNT;
+    this.trafficsets = trafficsets;
+    this.packets = new Float64Array(memory, 0, cells);
+    this.bytes = new Float64Array(memory, cells * 8, cells);
+  }
+
+  static byteLength(trafficsets: number): number {
+    return 2 * 2 * (trafficsets + 1) * VERDICT_COUNT * 8;
+  }
+
+  /** @param trafficset index, or -1 for none; @param length of the packet as it came, in bytes */
+  add(stage: Stage, trafficset: number, verdict: number, length: number): void {
+    const cell = (stage * (this.trafficsets + 1) + trafficset + 1) * VERDICT_COUNT + verdict;
+    this.packets[cell] += 1;
+    this.bytes[cell] += length;
+  }
+
+  /** Calls `each` for every cell that is not zero. */
+  forEach(
+    each: (stage: Stage, trafficset: number, verdict: number, packets: number, bytes: number) => void,
+  ): void {
+    let cell = 0;
+    for (const stage of [Stage.Forward, Stage.Redirect]) {
+      for (let trafficset = -1; trafficset < this.trafficsets; trafficset++) {
+        for (let verdict = 0; verdict < VERDICT_COUNT; verdict++, cell++) {
+          if (this.packets[cell] !== 0) {
+            each(stage, trafficset, verdict, this.packets[cell], this.bytes[cell]);
+          }
+        }
+      }
+    }
+  }
+
+  /** Packets with this verdict over all stages and trafficsets, or of one stage. For tests and summaries. */
+  total(verdict: number, stage?: Stage): number {
+    let sum = 0;
+    this.forEach((atStage, _trafficset, atVerdict, packets) => {
+      if (atVerdict === verdict && (stage === undefined || stage === atStage)) sum += packets;
+    });
+    return sum;
+  }
+}
