@@ -1,0 +1,167 @@
+import type { PacketBatch } from '../path/batch.js';
+import type { Action } from '../path/verdict.js';
+import { newCounters } from './counters.js';
+import { ArenaAddress, check, type Libc, libc, O_CLOEXEC, O_NONBLOCK, O_RDWR } from './libc.js';
+import { IFREQ_UNION, ifreqName, interfaceMtu, newIfreq, setInterfaceMtu } from './net-device.js';
+import type { PacketSink, PacketSource, PortCounters } from './port.js';
+import { type Advice, Errno, NEEDS_NET_ADMIN, SystemError } from './system-error.js';
+
+/**
+ * A layer-3 TUN device: what the kernel routes into it is read here, what is written here the kernel receives.
+ * Source: Documentation/networking/tuntap.rst of the Linux kernel, include/uapi/linux/if_tun.h.
+ */
+
+const TUN_PATH = '/dev/net/tun';
+const TUNSETIFF = 0x400454ca;
+const TUNSETPERSIST = 0x400454cb;
+const TUNSETOFFLOAD = 0x400454d0;
+const IFF_TUN = 0x0001;
+const IFF_MULTI_QUEUE = 0x0100;
+const IFF_NO_PI = 0x1000;
+
+const NO_TUN_DRIVER =
+  'The TUN driver is not there: modprobe tun; in a container also ' +
+  'mkdir -p /dev/net && mknod /dev/net/tun c 10 200, and allow the device';
+
+const OPEN_ADVICE: Advice = {
+  ENOENT: NO_TUN_DRIVER,
+  ENODEV: NO_TUN_DRIVER,
+  ENXIO: NO_TUN_DRIVER,
+  EACCES: `Reading and writing ${TUN_PATH} is not allowed: run as root, or chmod 0666 ${TUN_PATH}`,
+  EPERM: `The container does not allow ${TUN_PATH} (device cgroup): allow c 10:200 rwm`,
+};
+
+const ATTACH_ADVICE: Advice = {
+  EPERM: `${NEEDS_NET_ADMIN}; or let root create the device for this user (ip tuntap add ... user)`,
+  EBUSY: 'Another process holds the device: is a node already running?',
+  EINVAL:
+    'A device of this name exists and is of another kind: not a TUN, or made with other flags (multi_queue). ' +
+    'Remove it (ip link del) or choose another name',
+  E2BIG: 'The device has no queue left',
+};
+
+export interface TunOptions {
+  /** Device name, at most 15 characters. Created when it does not exist. */
+  readonly name: string;
+  /** One of several queues: each `open` with this flag adds one, and the kernel spreads flows over them. */
+  readonly multiQueue?: boolean;
+  /** Whether the device outlives its last queue. Left as it is when not given. */
+  readonly persistent?: boolean;
+  /** Sets the device's MTU, in bytes. Left as it is when not given. */
+  readonly mtu?: number;
+}
+
+export class TunPort implements PacketSource, PacketSink {
+  /** The device's name as the kernel has it. */
+  readonly name: string;
+  /** MTU of the device when it was opened, in bytes. */
+  readonly mtu: number;
+  readonly received: PortCounters = newCounters();
+  readonly sent: PortCounters = newCounters();
+  private descriptor: number;
+  private readonly libc: Libc = libc();
+  private readonly receiveArena = new ArenaAddress();
+  private readonly sendArena = new ArenaAddress();
+
+  private constructor(descriptor: number, name: string, mtu: number) {
+    this.descriptor = descriptor;
+    this.name = name;
+    this.mtu = mtu;
+  }
+
+  /** Creates the device or attaches to it. Throws a {@link SystemError} with advice. */
+  static open(options: TunOptions): TunPort {
+    const request = newIfreq(options.name);
+    const flags = IFF_TUN | IFF_NO_PI | (options.multiQueue === true ? IFF_MULTI_QUEUE : 0);
+    request.data.setUint16(IFREQ_UNION, flags, true);
+    const c = libc();
+    const fd = check(c.open(TUN_PATH, O_RDWR | O_NONBLOCK | O_CLOEXEC), 'open', TUN_PATH, OPEN_ADVICE);
+    try {
+      check(c.ioctl(fd, TUNSETIFF, request.address), 'TUNSETIFF', options.name, ATTACH_ADVICE);
+      const name = ifreqName(request);
+      // A persistent device keeps the offloads of its last owner; we need whole checksums and single packets.
+      check(c.ioctl(fd, TUNSETOFFLOAD, 0), 'TUNSETOFFLOAD', name, ATTACH_ADVICE);
+      if (options.persistent !== undefined) {
+        check(c.ioctl(fd, TUNSETPERSIST, options.persistent ? 1 : 0), 'TUNSETPERSIST', name, ATTACH_ADVICE);
+      }
+      if (options.mtu !== undefined) setInterfaceMtu(name, options.mtu);
+      return new TunPort(fd, name, interfaceMtu(name));
+    } catch (error) {
+      c.close(fd);
+      throw error;
+    }
+  }
+
+  get fd(): number {
+    return this.descriptor;
+  }
+
+  /**
+   * Reads one packet per system call, up to the free slots.
+   * Throws a RangeError when the batch's slots are smaller than the MTU, a {@link SystemError} when the device is
+   * gone.
+   */
+  receive(batch: PacketBatch): number {
+    if (batch.maxPacket < this.mtu) {
+      throw new RangeError(
+        `${this.name} has an MTU of ${this.mtu}, but the batch takes packets of up to ${batch.maxPacket} bytes`,
+      );
+    }
+    const { libc, received } = this;
+    const arena = this.receiveArena.of(batch);
+    const first = batch.count;
+    while (batch.count < batch.capacity) {
+      const index = batch.count;
+      const offset = batch.payloadOffset(index);
+      received.calls++;
+      const length = libc.read(this.descriptor, arena + offset, batch.maxPacket);
+      if (length <= 0) {
+        const errno = length === 0 ? Errno.EAGAIN : libc.errno();
+        if (errno === Errno.EINTR) continue;
+        if (errno === Errno.EAGAIN) break;
+        throw new SystemError('read', errno, this.name);
+      }
+      batch.offset[index] = offset;
+      batch.length[index] = length;
+      batch.verdict[index] = 0;
+      batch.action[index] = 0;
+      batch.nextHop[index] = 0;
+      batch.count = index + 1;
+      received.packets++;
+      received.bytes += length;
+    }
+    return batch.count - first;
+  }
+
+  /**
+   * Hands packets to the kernel. When `send` returns, the kernel has received them: without RPS on the device a
+   * SYN's socket exists by then. A refused packet (device down, no IP header) is counted as an error.
+   */
+  send(batch: PacketBatch, action: Action): number {
+    const { libc, sent } = this;
+    const arena = this.sendArena.of(batch);
+    const count = batch.count;
+    let taken = 0;
+    for (let i = 0; i < count; i++) {
+      if (batch.action[i] !== action) continue;
+      const length = batch.length[i];
+      sent.calls++;
+      if (libc.write(this.descriptor, arena + batch.offset[i], length) === length) {
+        taken++;
+        sent.bytes += length;
+      } else {
+        sent.errors++;
+        const errno = libc.errno();
+        if (errno === Errno.EBADFD || errno === Errno.EBADF) throw new SystemError('write', errno, this.name);
+      }
+    }
+    sent.packets += taken;
+    return taken;
+  }
+
+  /** Closes the queue; the device goes with its last one unless it is persistent. */
+  close(): void {
+    if (this.descriptor >= 0) this.libc.close(this.descriptor);
+    this.descriptor = -1;
+  }
+}

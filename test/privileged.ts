@@ -1,0 +1,61 @@
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { describe, it } from 'vitest';
+
+/**
+ * Tests that need more than an ordinary process has. Where the means are missing they are skipped by name, visibly;
+ * in CI (CI=true) they fail instead, so that a green run means that they ran.
+ */
+
+/**
+ * - `root`: user id 0
+ * - `tun`: /dev/net/tun can be opened
+ * - `namespaces`: new network and mount namespaces can be made
+ * - anything else: a program of that name is in PATH
+ */
+export type Need = 'root' | 'tun' | 'namespaces' | (string & {});
+
+const answers = new Map<Need, boolean>();
+
+function has(need: Need): boolean {
+  let answer = answers.get(need);
+  if (answer === undefined) {
+    answer = probe(need);
+    answers.set(need, answer);
+  }
+  return answer;
+}
+
+function probe(need: Need): boolean {
+  switch (need) {
+    case 'root':
+      return process.getuid?.() === 0;
+    case 'tun':
+      try {
+        accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    case 'namespaces':
+      return spawnSync('unshare', ['-n', '-m', 'true']).status === 0;
+    default:
+      return spawnSync('sh', ['-c', 'command -v -- "$1"', 'sh', need]).status === 0;
+  }
+}
+
+/** `describe` for tests that need these means. */
+export function describePrivileged(name: string, needs: readonly Need[], define: () => void): void {
+  const missing = needs.filter((need) => !has(need));
+  if (missing.length === 0) {
+    describe(name, define);
+  } else if (process.env.CI === 'true') {
+    describe(name, () => {
+      it('has what it needs', () => {
+        throw new Error(`missing: ${missing.join(', ')}`);
+      });
+    });
+  } else {
+    describe.skip(`${name} (skipped, missing: ${missing.join(', ')})`, define);
+  }
+}
