@@ -5,8 +5,8 @@ import { TableError } from './errors.js';
 /**
  * Addresses and prefixes as people write them, to and from numbers.
  *
- * What counts as an address is decided by the system's inet_pton (`node:net`), which refuses the spellings that
- * different programs read differently: `010.0.0.1`, `10.1`, `1::00001`. Zone ids are no part of an address here.
+ * What counts as an address is decided by `node:net`, which refuses the spellings that different programs read
+ * differently: `010.0.0.1`, `10.1`, `1::00001`. Zone ids are no part of an address here.
  */
 
 /** @returns host-order number. @throws TableError `bad-address` */
@@ -19,7 +19,7 @@ export function parseIpv4(text: string): number {
   for (let at = 0; at < text.length; at++) {
     const digit = text.charCodeAt(at) - 48;
     if (digit < 0) {
-      // The dot, the only character below the digits that inet_pton lets through.
+      // The dot: nothing else below the digits gets past the check.
       address = (address << 8) | byte;
       byte = 0;
     } else {
@@ -30,13 +30,16 @@ export function parseIpv4(text: string): number {
 }
 
 /** @returns four host-order words, the most significant first. @throws TableError `bad-address` */
-export function parseIpv6(text: string): Uint32Array {
+export function parseIpv6(text: string): number[] {
   if (isIPv6(text)) {
     try {
       parse(text).toBuffer(scratch);
-      const words = new Uint32Array(4);
-      for (let word = 0; word < 4; word++) words[word] = scratch.readUInt32BE(4 * word);
-      return words;
+      return [
+        scratch.readUInt32BE(0),
+        scratch.readUInt32BE(4),
+        scratch.readUInt32BE(8),
+        scratch.readUInt32BE(12),
+      ];
     } catch {
       // Zone ids and `::10.0.0.1` (deprecated by RFC 4291): the same message as for anything else.
     }
@@ -77,12 +80,12 @@ export function formatIpv6(words: ArrayLike<number>): string {
 /** An address range that shares its first `length` bits. Host bits are zero. */
 export class Prefix {
   readonly version: 4 | 6;
-  /** The first address as host-order words, most significant first: one for IPv4, four for IPv6. */
-  readonly words: Uint32Array;
+  /** The first address as host-order uint32 words, most significant first: one for IPv4, four for IPv6. */
+  readonly words: readonly number[];
   /** 0 to 32 or 128. */
   readonly length: number;
 
-  constructor(version: 4 | 6, words: Uint32Array, length: number) {
+  constructor(version: 4 | 6, words: readonly number[], length: number) {
     this.version = version;
     this.words = words;
     this.length = length;
@@ -117,7 +120,7 @@ export function parsePrefix(text: string): Prefix {
   const slash = text.indexOf('/');
   const address = slash < 0 ? text : text.slice(0, slash);
   const version = address.includes(':') ? 6 : 4;
-  const words = version === 6 ? parseIpv6(address) : Uint32Array.of(parseIpv4(address));
+  const words = version === 6 ? parseIpv6(address) : [parseIpv4(address)];
   const bits = 32 * words.length;
   if (version === 6 && words[0] === 0 && words[1] === 0 && words[2] === 0xffff) {
     throw new TableError('bad-prefix', `${text} is an IPv4-mapped range: write it as IPv4`);
@@ -127,7 +130,7 @@ export function parsePrefix(text: string): Prefix {
   for (let word = 0; word < words.length; word++) {
     const mask = leadingBits(length - 32 * word);
     hostBits |= words[word] & ~mask;
-    words[word] &= mask;
+    words[word] = (words[word] & mask) >>> 0;
   }
   const prefix = new Prefix(version, words, length);
   if (hostBits !== 0) {

@@ -19,9 +19,12 @@ interface SharedFamily {
   readonly services: Int32Array;
   /** `cells[c] .. cells[c + 1]` are the intervals that addresses of cell `c` can be in. */
   readonly cells: Int32Array;
-  /** 32-bit window of the lowest VIP address; of an IPv6 address, the bits behind the stem. */
+  /**
+   * 32-bit window of the lowest VIP address; of an IPv6 address, the bits behind the stem. As int32, like `span`: V8
+   * keeps those as small integers.
+   */
   readonly low: number;
-  /** Window of the highest VIP address minus `low`; -1 when there are no VIPs. */
+  /** Window of the highest VIP address minus `low`, as int32. */
   readonly span: number;
   /** Cell = (window - low) >>> shift. */
   readonly shift: number;
@@ -88,42 +91,48 @@ function commonStem(listed: readonly ListedPrefix[]): Stem {
   return { length, words: [first[0] & masks[0], first[1] & masks[1], first[2] & masks[2]], masks };
 }
 
-function packFamily({ starts, services }: Intervals, stem: Stem): SharedFamily {
-  const positions = starts.map((start, interval) => positionOf(start, interval, stem));
-  const family = {
-    starts: shareWords(starts.flatMap((start) => [...start])),
-    services: shareInts(services),
-  };
-  const last = services.length - 1;
-  if (last === 0 && services[0] === 0) return { ...family, cells: shareInts([]), low: 0, span: -1, shift: 0 };
+function packFamily(intervals: Intervals, stem: Stem): SharedFamily {
+  const { count, services } = intervals;
+  const starts = new Uint32Array(new SharedArrayBuffer(intervals.starts.byteLength));
+  starts.set(intervals.starts);
+  const family = { starts, services: shareInts(services) };
+  const last = count - 1;
+  // No VIPs: one cell for address 0, which leads to the one interval and so to "no VIP".
+  if (last === 0 && services[0] === 0)
+    return { ...family, cells: shareInts([0, 0]), low: 0, span: 0, shift: 0 };
+  const positions = Float64Array.from(services, (_, interval) => positionOf(intervals, interval, stem));
   const low = services[0] === 0 ? Math.floor(positions[1]) : 0;
   const high = services[last] === 0 ? Math.min(Math.ceil(positions[last]) - 1, 0xffff_ffff) : 0xffff_ffff;
   const span = high - low;
   let shift = 0;
-  while (shift < 31 && Math.floor(span / 2 ** shift) >= services.length) shift++;
-  const cells: number[] = [];
+  while (shift < 31 && Math.floor(span / 2 ** shift) >= count) shift++;
+  const cells = new Int32Array(new SharedArrayBuffer(4 * (Math.floor(span / 2 ** shift) + 2)));
   let interval = 0;
-  for (let cell = 0; cell <= Math.floor(span / 2 ** shift) + 1; cell++) {
+  for (let cell = 0; cell < cells.length; cell++) {
     const firstOfCell = low + cell * 2 ** shift;
     while (interval < last && positions[interval + 1] <= firstOfCell) interval++;
-    cells.push(interval);
+    cells[cell] = interval;
   }
-  return { ...family, cells: shareInts(cells), low, span, shift };
+  return { ...family, cells, low: low | 0, span: span | 0, shift };
 }
 
 /**
  * Where an interval starts, on the axis of windows: between two windows when bits behind its window are set. Only the
  * gaps before and after all VIPs can start off the stem.
  */
-function positionOf(start: Uint32Array, interval: number, stem: Stem): number {
-  if (start.length === 1) return start[0];
-  const onStem = stem.words.every((word, at) => (start[at] & stem.masks[at]) === word);
-  if (!onStem) return interval === 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+function positionOf({ starts, wordCount }: Intervals, interval: number, stem: Stem): number {
+  if (wordCount === 1) return starts[interval];
+  const [word0, word1, word2, word3] = starts.subarray(4 * interval, 4 * interval + 4);
+  const offStem =
+    ((word0 & stem.masks[0]) ^ stem.words[0]) |
+    ((word1 & stem.masks[1]) ^ stem.words[1]) |
+    ((word2 & stem.masks[2]) ^ stem.words[2]);
+  if (offStem !== 0) return interval === 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
   const at = stem.length >>> 5;
   const bits = stem.length & 31;
-  const next = at < 3 ? start[at + 1] : 0;
-  const window = ((start[at] << bits) | ((next >>> 1) >>> (31 - bits))) >>> 0;
-  const behind = (next << bits) | (start[at + 2] ?? 0) | (start[at + 3] ?? 0);
+  const words = [word0, word1, word2, word3, 0, 0, 0];
+  const window = ((words[at] << bits) | ((words[at + 1] >>> 1) >>> (31 - bits))) >>> 0;
+  const behind = (words[at + 1] << bits) | words[at + 2] | words[at + 3];
   return behind === 0 ? window : window + 0.5;
 }
 
@@ -141,14 +150,8 @@ function packServices(services: readonly Service[]): SharedServices {
   };
 }
 
-function shareInts(values: readonly number[]): Int32Array {
+function shareInts(values: ArrayLike<number>): Int32Array {
   const shared = new Int32Array(new SharedArrayBuffer(4 * values.length));
-  shared.set(values);
-  return shared;
-}
-
-function shareWords(values: readonly number[]): Uint32Array {
-  const shared = new Uint32Array(new SharedArrayBuffer(4 * values.length));
   shared.set(values);
   return shared;
 }

@@ -3,7 +3,9 @@ import type { ServiceRegistry } from './vip-services.js';
 
 /**
  * Nested prefixes, flattened: the whole address space of a family cut into intervals, each with one service.
- * Addresses are host-order words, most significant first, as in `Prefix.words`.
+ *
+ * Addresses are host-order words, most significant first: one for IPv4, four for IPv6. There may be hundreds of
+ * thousands of prefixes, so they are worked on in flat arrays, `wordCount` words per address.
  */
 
 /** A prefix that a trafficset lists. */
@@ -14,17 +16,12 @@ export interface ListedPrefix {
 }
 
 export interface Intervals {
+  readonly wordCount: number;
+  readonly count: number;
   /** First address of each interval, ascending; the first is zero. */
-  readonly starts: Uint32Array[];
+  readonly starts: Uint32Array;
   /** Service number of each interval, 0 = no VIP. Neighbours differ. */
-  readonly services: number[];
-}
-
-/** A prefix that was begun and not yet left. */
-interface OpenPrefix {
-  /** The first address behind it; undefined where the address space ends with it. */
-  readonly after: Uint32Array | undefined;
-  readonly service: number;
+  readonly services: Int32Array;
 }
 
 /**
@@ -37,75 +34,148 @@ export function cutIntoIntervals(
   wordCount: number,
   registry: ServiceRegistry,
 ): Intervals {
-  const sorted = [...listed].sort(inOrder);
-  const intervals: Intervals = { starts: [new Uint32Array(wordCount)], services: [0] };
-  // Prefixes nest or are disjoint, so those that contain the current address form a stack.
-  const open: OpenPrefix[] = [];
-  const leave = (reached: Uint32Array | undefined) => {
-    for (let inner = open.at(-1); inner?.after !== undefined; inner = open.at(-1)) {
-      if (reached !== undefined && compareWords(inner.after, reached) > 0) return;
-      open.pop();
-      append(intervals, inner.after, open.at(-1)?.service ?? 0);
-    }
-  };
-  for (let at = 0; at < sorted.length; ) {
-    const { prefix } = sorted[at];
+  const words = new Uint32Array(wordCount * listed.length);
+  for (const [index, { prefix }] of listed.entries()) words.set(prefix.words, wordCount * index);
+  const order = sortPrefixes(listed, words, wordCount);
+  const cutter = new Cutter(listed.length, wordCount);
+  for (let at = 0; at < order.length; ) {
+    const index = order[at];
+    const { prefix } = listed[index];
     const own: number[] = [];
-    for (; at < sorted.length && samePrefix(sorted[at].prefix, prefix); at++) {
-      if (own.at(-1) !== sorted[at].trafficset) own.push(sorted[at].trafficset);
+    for (; at < order.length && samePrefix(listed, words, wordCount, index, order[at]); at++) {
+      const { trafficset } = listed[order[at]];
+      if (own.at(-1) !== trafficset) own.push(trafficset);
     }
-    leave(prefix.words);
-    const service = registry.serviceOf(open.at(-1)?.service ?? 0, own, prefix);
-    append(intervals, prefix.words, service);
-    open.push({ after: addressAfter(prefix), service });
+    cutter.leaveUpTo(words, wordCount * index);
+    cutter.enter(words, wordCount * index, prefix.length, registry.serviceOf(cutter.service, own, prefix));
   }
-  leave(undefined);
-  return intervals;
+  return cutter.finish();
 }
 
-/** Begins an interval; one that would be empty or like its neighbour is not kept. */
-function append({ starts, services }: Intervals, start: Uint32Array, service: number): void {
-  if (compareWords(starts[starts.length - 1], start) === 0) {
-    starts.pop();
-    services.pop();
-  }
-  if (services.at(-1) === service) return;
-  starts.push(start);
-  services.push(service);
-}
-
-/** By first address, the containing prefix before those in it, then by trafficset. */
-function inOrder(a: ListedPrefix, b: ListedPrefix): number {
-  return (
-    compareWords(a.prefix.words, b.prefix.words) ||
-    a.prefix.length - b.prefix.length ||
-    a.trafficset - b.trafficset
+/** Indices by first address; a prefix before those inside it; then by trafficset. */
+function sortPrefixes(listed: readonly ListedPrefix[], words: Uint32Array, wordCount: number): Uint32Array {
+  // A double that grows with the first two words settles nearly all comparisons.
+  const rank = Float64Array.from(
+    listed,
+    ({ prefix }) => prefix.words[0] * 2 ** 32 + (wordCount > 1 ? prefix.words[1] : 0),
+  );
+  return Uint32Array.from(listed.keys()).sort(
+    (a, b) =>
+      rank[a] - rank[b] ||
+      compare(words, wordCount * a, words, wordCount * b, wordCount) ||
+      listed[a].prefix.length - listed[b].prefix.length ||
+      listed[a].trafficset - listed[b].trafficset,
   );
 }
 
-function samePrefix(a: Prefix, b: Prefix): boolean {
-  return a.length === b.length && compareWords(a.words, b.words) === 0;
+function samePrefix(
+  listed: readonly ListedPrefix[],
+  words: Uint32Array,
+  wordCount: number,
+  a: number,
+  b: number,
+): boolean {
+  if (listed[a].prefix.length !== listed[b].prefix.length) return false;
+  return compare(words, wordCount * a, words, wordCount * b, wordCount) === 0;
 }
 
-/** Negative, zero or positive as `a` is below, at or above `b`. */
-function compareWords(a: Uint32Array, b: Uint32Array): number {
-  for (let word = 0; word < a.length; word++) {
-    if (a[word] !== b[word]) return a[word] - b[word];
+/**
+ * Walks through the address space. Prefixes nest or are disjoint, so those that contain the current address form a
+ * stack; entering or leaving one begins an interval.
+ */
+class Cutter {
+  /** Service of the innermost prefix around the current address. */
+  service = 0;
+  private readonly wordCount: number;
+  private readonly starts: Uint32Array;
+  private readonly services: Int32Array;
+  private count = 0;
+  /** By depth: the first address behind the prefix; the stack is as deep as lengths differ. */
+  private readonly after: Uint32Array;
+  /** By depth: 1 where the address space ends with the prefix, and there is no such address. */
+  private readonly endless: Uint8Array;
+  /** By depth: service of the prefix; at 0, outside of all. */
+  private readonly serviceAt: Int32Array;
+  private depth = 0;
+
+  constructor(prefixCount: number, wordCount: number) {
+    const most = 2 * prefixCount + 1;
+    const deepest = 32 * wordCount + 2;
+    this.wordCount = wordCount;
+    this.starts = new Uint32Array(wordCount * most);
+    this.services = new Int32Array(most);
+    this.after = new Uint32Array(wordCount * deepest);
+    this.endless = new Uint8Array(deepest);
+    this.serviceAt = new Int32Array(deepest);
+    this.begin(this.starts, 0, 0);
+  }
+
+  /** Leaves all prefixes that end before the address at `words[at]`. */
+  leaveUpTo(words: Uint32Array, at: number): void {
+    while (this.depth > 0 && this.endless[this.depth] === 0) {
+      if (compare(this.after, this.wordCount * this.depth, words, at, this.wordCount) > 0) return;
+      this.leave();
+    }
+  }
+
+  /** Enters the prefix whose first address lies at `words[at]`. */
+  enter(words: Uint32Array, at: number, length: number, service: number): void {
+    this.depth++;
+    const own = this.wordCount * this.depth;
+    for (let word = 0; word < this.wordCount; word++) this.after[own + word] = words[at + word];
+    this.endless[this.depth] = addLastBit(this.after, own, length) ? 0 : 1;
+    this.serviceAt[this.depth] = service;
+    this.service = service;
+    this.begin(words, at, service);
+  }
+
+  finish(): Intervals {
+    while (this.depth > 0 && this.endless[this.depth] === 0) this.leave();
+    return {
+      wordCount: this.wordCount,
+      count: this.count,
+      starts: this.starts.subarray(0, this.wordCount * this.count),
+      services: this.services.subarray(0, this.count),
+    };
+  }
+
+  private leave(): void {
+    const at = this.wordCount * this.depth;
+    this.depth--;
+    this.service = this.serviceAt[this.depth];
+    this.begin(this.after, at, this.service);
+  }
+
+  /** Begins an interval at `words[at]`; one that is empty or like its neighbour is not kept. */
+  private begin(words: Uint32Array, at: number, service: number): void {
+    const { wordCount } = this;
+    if (this.count > 0 && compare(this.starts, wordCount * (this.count - 1), words, at, wordCount) === 0) {
+      this.count--;
+    }
+    if (this.count > 0 && this.services[this.count - 1] === service) return;
+    for (let word = 0; word < wordCount; word++)
+      this.starts[wordCount * this.count + word] = words[at + word];
+    this.services[this.count++] = service;
+  }
+}
+
+/** Negative, zero or positive as the address at `a[atA]` is below, at or above the one at `b[atB]`. */
+function compare(a: Uint32Array, atA: number, b: Uint32Array, atB: number, wordCount: number): number {
+  for (let word = 0; word < wordCount; word++) {
+    if (a[atA + word] !== b[atB + word]) return a[atA + word] - b[atB + word];
   }
   return 0;
 }
 
-function addressAfter(prefix: Prefix): Uint32Array | undefined {
-  if (prefix.length === 0) return undefined;
-  const after = Uint32Array.from(prefix.words);
-  // Add one at the last bit of the prefix; the carry runs towards the front.
-  let word = (prefix.length - 1) >>> 5;
-  let carry = 2 ** (31 - ((prefix.length - 1) & 31));
-  for (; word >= 0; word--) {
-    const sum = after[word] + carry;
-    after[word] = sum;
-    if (sum < 2 ** 32) return after;
+/** Adds one at the last bit of a prefix: its first address becomes the first one behind it. False on overflow. */
+function addLastBit(words: Uint32Array, at: number, length: number): boolean {
+  if (length === 0) return false;
+  let carry = 2 ** (31 - ((length - 1) & 31));
+  for (let word = (length - 1) >>> 5; word >= 0; word--) {
+    const sum = words[at + word] + carry;
+    words[at + word] = sum;
+    if (sum < 2 ** 32) return true;
     carry = 1;
   }
-  return undefined;
+  return false;
 }

@@ -89,15 +89,16 @@ export class VipMatcher {
    * @returns trafficset index, {@link NOT_VIP} or {@link NO_SERVICE}
    */
   match4(address: number, protocol: number, port: number): number {
-    // An address below `low` wraps round to a distance beyond any span; an empty family has span -1.
-    const distance = (address - this.low4) >>> 0;
-    if (distance > this.span4) return NOT_VIP;
+    // All in int32 and uint32. An address below `low` wraps round to a distance beyond the span.
+    const distance = ((address | 0) - this.low4) >>> 0;
+    if (distance > this.span4 >>> 0) return NOT_VIP;
+    const unsigned = address >>> 0;
     const cell = distance >>> this.shift4;
     let low = this.cells4[cell];
     let high = this.cells4[cell + 1];
     while (low < high) {
       const middle = (low + high + 1) >>> 1;
-      if (this.starts4[middle] <= address) low = middle;
+      if (this.starts4[middle] <= unsigned) low = middle;
       else high = middle - 1;
     }
     return this.pick(this.services4[low], protocol, port);
@@ -134,7 +135,7 @@ export class VipMatcher {
     // Two shifts, as a shift by 32 would be one by 0.
     window = (window << shift) | ((next >>> 1) >>> (31 - shift));
     const distance = (window - this.low6) >>> 0;
-    if (distance > this.span6) return NOT_VIP;
+    if (distance > this.span6 >>> 0) return NOT_VIP;
     const cell = distance >>> this.shift6;
     let low = this.cells6[cell];
     let high = this.cells6[cell + 1];
