@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
+import { createRequire } from 'node:module';
 import { describe, it } from 'vitest';
 
 /**
@@ -11,9 +12,10 @@ import { describe, it } from 'vitest';
  * - `root`: user id 0
  * - `tun`: /dev/net/tun can be opened
  * - `namespaces`: new network and mount namespaces can be made
+ * - `npm:NAME`: the optional package NAME is installed
  * - anything else: a program of that name is in PATH
  */
-export type Need = 'root' | 'tun' | 'namespaces' | (string & {});
+export type Need = 'root' | 'tun' | 'namespaces' | `npm:${string}` | (string & {});
 
 const answers = new Map<Need, boolean>();
 
@@ -40,7 +42,17 @@ function probe(need: Need): boolean {
     case 'namespaces':
       return spawnSync('unshare', ['-n', '-m', 'true']).status === 0;
     default:
+      if (need.startsWith('npm:')) return isInstalled(need.slice(4));
       return spawnSync('sh', ['-c', 'command -v -- "$1"', 'sh', need]).status === 0;
+  }
+}
+
+function isInstalled(name: string): boolean {
+  try {
+    createRequire(import.meta.url)(name);
+    return true;
+  } catch {
+    return false;
   }
 }
 
