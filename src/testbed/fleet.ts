@@ -1,0 +1,127 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { parseIpv4 } from '../table/address.js';
+import { makeTable } from '../table/edit.js';
+import type { ForwardingTable } from '../table/forwarding-table.js';
+import { writeTableFile } from '../table/table-file.js';
+import { dipOf, serverName } from './addresses.js';
+import { adminSocket, clusterFile, type FailureMode, TABLE_FILE, TRAFFICSET } from './cluster-file.js';
+import { Daemon } from './daemon.js';
+import { TestbedError } from './errors.js';
+import { CLI_ENTRY } from './locations.js';
+import { getOverUnixSocket, Metrics, parseMetrics } from './metrics.js';
+import { waitUntil } from './wait.js';
+
+/** More than a hundred per server, for as many servers as the testbed takes. */
+const BUCKETS = 4096;
+
+/** The nodes of all servers, and the forwarding table they share. */
+export class Fleet {
+  private readonly nodes = new Map<number, Daemon>();
+  private current: ForwardingTable;
+
+  constructor(
+    private readonly directory: string,
+    readonly servers: number,
+    readonly failureMode: FailureMode,
+  ) {
+    this.current = makeTable({
+      trafficset: TRAFFICSET,
+      buckets: BUCKETS,
+      hashKey: randomBytes(8),
+      servers: this.numbers().map((server) => parseIpv4(dipOf(server))),
+    });
+  }
+
+  /** The table that was published last. */
+  get table(): ForwardingTable {
+    return this.current;
+  }
+
+  /** Writes configuration and table, and starts every node; resolves when all are ready. */
+  async start(): Promise<void> {
+    await mkdir(dirname(this.file(TABLE_FILE)), { recursive: true });
+    await writeFile(this.file('cluster.yaml'), clusterFile(this.servers, this.failureMode));
+    writeTableFile(this.file(TABLE_FILE), this.current);
+    await Promise.all(this.numbers().map((server) => this.startNode(server)));
+  }
+
+  /** Starts one node; resolves when it is healthy and uses the current table. */
+  async startNode(server: number): Promise<void> {
+    const name = serverName(server);
+    if (this.nodes.get(server)?.running) throw new TestbedError(`node ${name} runs already`);
+    const node = Daemon.start({
+      name: `node ${name}`,
+      namespace: name,
+      command: [process.execPath, CLI_ENTRY, 'node', '--config', this.file('cluster.yaml'), '--as', name],
+      log: this.file(`logs/${name}.node.log`),
+      talks: false,
+    });
+    this.nodes.set(server, node);
+    await waitUntil(`node ${name} to be healthy`, async () => {
+      if (!node.running) throw node.failure();
+      return (await healthy(name)) && (await this.usesCurrentTable(server));
+    });
+  }
+
+  /** SIGKILL: as a crash. SIGTERM: the node takes its network set-up back. Resolves when the process is gone. */
+  async stopNode(server: number, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    await this.nodes.get(server)?.kill(signal);
+  }
+
+  /** Publishes a table; resolves when every running node uses it. */
+  async publish(table: ForwardingTable): Promise<void> {
+    writeTableFile(this.file(TABLE_FILE), table);
+    this.current = table;
+    await Promise.all(
+      this.running().map((server) =>
+        waitUntil(`node ${serverName(server)} to use table version ${table.version}`, () =>
+          this.usesCurrentTable(server),
+        ),
+      ),
+    );
+  }
+
+  /** The metrics of one node. @throws Error when it does not answer */
+  async metrics(server: number): Promise<Metrics> {
+    const { body } = await getOverUnixSocket(adminSocket(serverName(server)), '/metrics');
+    return parseMetrics(body);
+  }
+
+  /** The samples of all running nodes together, each labelled with its `server`. */
+  async allMetrics(): Promise<Metrics> {
+    const pages = await Promise.all(this.running().map((server) => this.metrics(server)));
+    return new Metrics(pages.flatMap((page) => page.samples));
+  }
+
+  private async usesCurrentTable(server: number): Promise<boolean> {
+    try {
+      const metrics = await this.metrics(server);
+      return metrics.sum('twohop_table_version', { trafficset: TRAFFICSET }) === this.current.version;
+    } catch {
+      return false;
+    }
+  }
+
+  private running(): number[] {
+    return this.numbers().filter((server) => this.nodes.get(server)?.running);
+  }
+
+  private numbers(): number[] {
+    return Array.from({ length: this.servers }, (_, index) => index + 1);
+  }
+
+  private file(path: string): string {
+    return join(this.directory, path);
+  }
+}
+
+async function healthy(name: string): Promise<boolean> {
+  try {
+    return (await getOverUnixSocket(adminSocket(name), '/healthz')).status === 200;
+  } catch {
+    // Nobody listens yet.
+    return false;
+  }
+}

@@ -1,0 +1,32 @@
+import { messageOf } from './errors.js';
+
+/**
+ * Entry of the processes that make up a data center: `node process.js ROLE [ARGUMENT...]`. Started by the testbed
+ * itself, never by hand.
+ */
+const [role, ...args] = process.argv.slice(2);
+
+try {
+  switch (role) {
+    case 'service': {
+      const { serveUntilKilled } = await import('./service.js');
+      await serveUntilKilled(args[0] ?? '');
+      break;
+    }
+    case 'client': {
+      const { serveClient } = await import('./client.js');
+      serveClient();
+      break;
+    }
+    case 'holder': {
+      const { hold } = await import('./holder.js');
+      await hold(JSON.parse(args[0] ?? '{}'));
+      break;
+    }
+    default:
+      throw new Error(`no such role: ${role}`);
+  }
+} catch (error) {
+  process.stderr.write(`${role}: ${messageOf(error)}\n`);
+  process.exitCode = 1;
+}
