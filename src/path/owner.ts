@@ -42,6 +42,7 @@ export class Owner {
    * @param nextHop where the packet would go from here, 0 when nowhere
    * @param self this server's DIP
    * @param forwardSyn 1 when the wrapper asks that a SYN goes on as well
+   *   (it then goes there unasked)
    * @returns a verdict, or PENDING after noting the question for `slot`
    */
   decide(
@@ -62,6 +63,7 @@ export class Owner {
       return flow.quoted === 1 ? Verdict.AcceptIcmpError : Verdict.AcceptLastHop;
     }
     if (nextHop === self) return flow.quoted === 1 ? Verdict.AcceptIcmpError : Verdict.AcceptSelf;
+    if (isSyn) return Verdict.Redirect;
 
     const index = this.queries.count++;
     writeQuery(this.queries, index, flow);

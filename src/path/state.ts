@@ -1,10 +1,8 @@
 import type { FlowDissector } from '../flow/dissector.js';
 import { findDissector } from '../flow/registry.js';
 import { ForwardingTable, type SharedTable } from '../table/forwarding-table.js';
+import type { TrafficsetKind } from '../table/trafficset.js';
 import { type SharedVips, VipMatcher } from '../table/vip-matcher.js';
-
-/** How a trafficset's flows find their server. */
-export type TrafficsetKind = 'tcp' | 'udp-flow' | 'request-response';
 
 /**
  * What every packet is judged by. Plain data that can be handed to a worker: tables and VIPs lie in shared memory,
