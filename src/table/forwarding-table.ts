@@ -61,7 +61,7 @@ export class ForwardingTable {
   readonly slots: Uint32Array;
 
   /**
-   * Checks the form (name, version, key, number of buckets), not the rows: see {@link findBadRow}.
+   * Checks the form (name, version, key, number of buckets), not the rows: see `rows.ts`.
    * @throws TableError `bad-name`, `bad-version`, `bad-hash-key`, `bad-bucket-count`
    */
   constructor(init: ForwardingTableInit) {
@@ -121,22 +121,6 @@ export class ForwardingTable {
 export function newSlots(bucketCount: number): Uint32Array {
   checkBucketCount(bucketCount);
   return new Uint32Array(new SharedArrayBuffer(8 * bucketCount));
-}
-
-/** A row that must not be: a node would drop the bucket's packets, or send them round in a circle. */
-export interface BadRow {
-  readonly bucket: number;
-  readonly code: 'empty-first-hop' | 'same-slots';
-}
-
-/** The first bad row from bucket `from` on, if any. */
-export function findBadRow(slots: Uint32Array, from = 0): BadRow | undefined {
-  for (let bucket = from; 2 * bucket < slots.length; bucket++) {
-    const first = slots[2 * bucket];
-    if (first === 0) return { bucket, code: 'empty-first-hop' };
-    if (first === slots[2 * bucket + 1]) return { bucket, code: 'same-slots' };
-  }
-  return undefined;
 }
 
 /** @throws TableError `bad-name` */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ForwardingTable, findBadRow, newSlots } from '../../src/table/forwarding-table.js';
+import { ForwardingTable, newSlots } from '../../src/table/forwarding-table.js';
+import { findBadRow } from '../../src/table/rows.js';
 
 const A = 0x0a000101;
 const B = 0x0a000201;

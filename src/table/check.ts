@@ -1,0 +1,118 @@
+import { formatIpv4 } from './address.js';
+import type { ServerWeight } from './edit.js';
+import type { ForwardingTable, ServerCount } from './forwarding-table.js';
+import { type BadRow, findBadRow } from './rows.js';
+
+/** What is wrong, or only odd, with a forwarding table that has the form of one. */
+
+export interface TableProblem {
+  /** An error keeps some flow from being served; a warning is a bad idea. */
+  readonly severity: 'error' | 'warning';
+  readonly code:
+    | BadRow['code']
+    | 'few-buckets'
+    | 'unknown-server'
+    | 'idle-server'
+    | 'uneven-shares'
+    | 'unknown-trafficset'
+    | 'unused-second-hops';
+  readonly message: string;
+}
+
+/** Fewer buckets per server make balancing coarse, and shares uneven. */
+export const MIN_BUCKETS_PER_SERVER = 100;
+
+/** A share this many times over or under its weight is told. Balancing by load moves shares, but not that far. */
+const UNEVEN = 1.5;
+
+/**
+ * @param servers the servers that there are, with their weights; without them, unknown and idle servers are not told,
+ *   and even shares are expected
+ */
+export function checkTable(table: ForwardingTable, servers?: readonly ServerWeight[]): TableProblem[] {
+  const counts = table.servers();
+  return [
+    ...checkRows(table),
+    ...checkBuckets(table, counts),
+    ...(servers === undefined ? [] : checkServers(counts, servers)),
+    ...checkShares(table, counts, servers),
+  ];
+}
+
+function checkRows(table: ForwardingTable): TableProblem[] {
+  const found = new Map<BadRow['code'], { first: number; count: number }>();
+  for (let bad = findBadRow(table.slots); bad !== undefined; bad = findBadRow(table.slots, bad.bucket + 1)) {
+    const seen = found.get(bad.code);
+    found.set(bad.code, { first: seen?.first ?? bad.bucket, count: (seen?.count ?? 0) + 1 });
+  }
+  return [...found].map(([code, { first, count }]) => ({
+    severity: 'error',
+    code,
+    message:
+      code === 'same-slots'
+        ? `${buckets(count)} the same server in both slots, the first is bucket ${first}: packets would be sent back to where they came from`
+        : `${buckets(count)} no first hop, the first is bucket ${first}: their packets would be dropped`,
+  }));
+}
+
+function checkBuckets(table: ForwardingTable, counts: readonly ServerCount[]): TableProblem[] {
+  const perServer = table.bucketCount / counts.length;
+  if (perServer >= MIN_BUCKETS_PER_SERVER || counts.length === 0) return [];
+  return [
+    {
+      severity: 'warning',
+      code: 'few-buckets',
+      message: `${table.bucketCount} buckets for ${counts.length} servers: use at least ${MIN_BUCKETS_PER_SERVER} per server, so that load can be moved in small steps`,
+    },
+  ];
+}
+
+function checkServers(counts: readonly ServerCount[], servers: readonly ServerWeight[]): TableProblem[] {
+  const problems: TableProblem[] = [];
+  const known = new Set(servers.map(({ dip }) => dip));
+  for (const { dip, first, second } of counts) {
+    if (known.has(dip)) continue;
+    problems.push({
+      severity: 'error',
+      code: 'unknown-server',
+      message: `${formatIpv4(dip)} stands in ${first} first and ${second} second slots, and is no server of the configuration`,
+    });
+  }
+  const serving = new Set(counts.filter(({ first }) => first > 0).map(({ dip }) => dip));
+  for (const { dip } of servers) {
+    if (serving.has(dip)) continue;
+    problems.push({
+      severity: 'warning',
+      code: 'idle-server',
+      message: `${formatIpv4(dip)} has no first slot: it gets no new connections`,
+    });
+  }
+  return problems;
+}
+
+function checkShares(
+  table: ForwardingTable,
+  counts: readonly ServerCount[],
+  servers: readonly ServerWeight[] | undefined,
+): TableProblem[] {
+  const weights = new Map(servers?.map(({ dip, weight }) => [dip, weight ?? 1]));
+  const serving = counts
+    .filter(({ first }) => first > 0)
+    .map(({ dip, first }) => ({ dip, first, weight: weights.get(dip) ?? 1 }));
+  const total = serving.reduce((sum, { weight }) => sum + weight, 0);
+  return serving.flatMap(({ dip, first, weight }) => {
+    const expected = (table.bucketCount * weight) / total;
+    // One bucket more or less is rounding, however small the table.
+    const uneven = first > expected * UNEVEN + 1 || first < expected / UNEVEN - 1;
+    if (!uneven) return [];
+    return {
+      severity: 'warning',
+      code: 'uneven-shares',
+      message: `${formatIpv4(dip)} has ${first} first slots where its share is ${Math.round(expected)}`,
+    };
+  });
+}
+
+function buckets(count: number): string {
+  return count === 1 ? '1 bucket has' : `${count} buckets have`;
+}
