@@ -1,0 +1,57 @@
+# Shared by the scripts: installs what is missing, and says so. Sourced, not run.
+
+# Debian packages by the command that shows they are there.
+#   need COMMAND PACKAGE
+missing_packages=""
+need() {
+  PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1 || missing_packages="$missing_packages $2"
+}
+need_file() {
+  [ -e "$1" ] || missing_packages="$missing_packages $2"
+}
+
+install_missing() {
+  [ -z "$missing_packages" ] && return 0
+  echo "installing Debian packages:$missing_packages"
+  if [ "$(id -u)" != 0 ]; then
+    echo "twohop: that takes root: sudo apt-get install$missing_packages" >&2
+    return 1
+  fi
+  # shellcheck disable=SC2086 # one word per package
+  if ! DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing_packages >/tmp/twohop-apt.$$ 2>&1; then
+    # The package lists may be old or absent.
+    DEBIAN_FRONTEND=noninteractive apt-get update >/tmp/twohop-apt.$$ 2>&1
+    if ! DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing_packages >>/tmp/twohop-apt.$$ 2>&1; then
+      cat /tmp/twohop-apt.$$ >&2
+      rm -f /tmp/twohop-apt.$$
+      echo "twohop: apt-get could not install:$missing_packages" >&2
+      return 1
+    fi
+  fi
+  rm -f /tmp/twohop-apt.$$
+}
+
+check_node() {
+  if ! command -v node >/dev/null 2>&1 || [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 20 ]; then
+    echo "twohop: Node 20 or newer is needed: https://nodejs.org, or apt-get install nodejs npm" >&2
+    return 1
+  fi
+}
+
+# npm packages as the lock file has them, when they are not there yet or the lock file changed.
+install_npm() {
+  if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+    echo "installing npm packages (npm ci)"
+    npm ci --no-audit --no-fund --loglevel=error
+  fi
+}
+
+# dist/, when a source is newer than it.
+build() {
+  if [ ! -e dist/.built ] || [ -n "$(find src package.json tsconfig*.json -newer dist/.built -print -quit)" ]; then
+    echo "building"
+    rm -rf dist
+    npm run --silent build
+    touch dist/.built
+  fi
+}

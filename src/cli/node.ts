@@ -1,0 +1,109 @@
+import { Command } from 'commander';
+import { destination, pino } from 'pino';
+import { loadNodeConfig, type NodeConfig } from '../node/config.js';
+import { AppliedNetwork } from '../node/network.js';
+import { planNetwork, printSteps, printUndo } from '../node/network-setup.js';
+import { networkPlan, networkStateFile, TwohopNode } from '../node/node.js';
+import { ExitCode, fail } from './exit.js';
+
+interface NodeCommandOptions {
+  readonly config: string;
+  readonly as?: string;
+  readonly networkSetup: boolean;
+  readonly printNetworkSetup?: boolean;
+  readonly removeNetworkSetup?: boolean;
+}
+
+/** How long a clean stop may take before the process ends anyway. */
+const STOP_LIMIT_MS = 5000;
+
+export function nodeCommand(): Command {
+  return new Command('node')
+    .description('run the load balancer of this server')
+    .requiredOption('-c, --config <file>', 'cluster.yaml: underlay, servers, trafficsets and this node')
+    .option('--as <server>', 'which of the servers this is (default: the host name)')
+    .option('--no-network-setup', 'do not touch addresses, routes, rules and filters; only open the TUN')
+    .option('--print-network-setup', 'print the commands that would set the network up, and end')
+    .option('--remove-network-setup', 'take back what a node that died left behind, and end')
+    .addHelpText(
+      'after',
+      `
+Example:
+  twohop node --config /etc/twohop/cluster.yaml --as s1
+
+Signals:
+  SIGHUP           read the configuration and the tables again
+  SIGTERM, SIGINT  stop, and take the network set-up back
+
+Exit codes:
+  0  stopped as asked
+  1  it could not start, or a data-plane worker died
+  2  the command line or the configuration is wrong`,
+    )
+    .action(async (options: NodeCommandOptions) => {
+      const config = readConfig(options);
+      if (options.printNetworkSetup === true) printSetup(config);
+      else if (options.removeNetworkSetup === true) await removeSetup(config);
+      else await run(config, options);
+    });
+}
+
+function readConfig(options: NodeCommandOptions): NodeConfig {
+  return loadNodeConfig(options.config, options.as);
+}
+
+function printSetup(config: NodeConfig): void {
+  const steps = planNetwork({ ...networkPlan(config), generation: 0 });
+  process.stdout.write(
+    [
+      `# what twohop node would do on ${config.name} once ${config.tun.name} is open`,
+      ...printSteps(steps),
+      '# and to take it back',
+      ...printUndo(steps),
+      '',
+    ].join('\n'),
+  );
+}
+
+async function removeSetup(config: NodeConfig): Promise<void> {
+  const left = AppliedNetwork.leftBehind(networkStateFile(config));
+  if (left === null) {
+    process.stdout.write('nothing was left behind\n');
+    return;
+  }
+  for (const line of await left.remove()) process.stderr.write(`could not be undone: ${line}\n`);
+  process.stdout.write('removed what was left behind\n');
+}
+
+async function run(config: NodeConfig, options: NodeCommandOptions): Promise<void> {
+  // Synchronous: the last line before a crash is the one that matters.
+  const log = pino({ level: config.logLevel, base: { server: config.name } }, destination({ sync: true }));
+  let ending = false;
+  const end = async (code: number) => {
+    if (ending) return;
+    ending = true;
+    setTimeout(() => process.exit(ExitCode.Failed), STOP_LIMIT_MS).unref();
+    await node?.stop();
+    log.info('node has stopped');
+    process.exit(code);
+  };
+  let node: TwohopNode | undefined;
+  process.on('SIGTERM', () => void end(ExitCode.Ok));
+  process.on('SIGINT', () => void end(ExitCode.Ok));
+  process.on('SIGHUP', () => void node?.reload());
+  try {
+    node = await TwohopNode.start({
+      config,
+      log,
+      reload: () => readConfig(options),
+      networkSetup: options.networkSetup,
+      onFailure: (error) => {
+        log.fatal(error.message);
+        void end(ExitCode.Failed);
+      },
+    });
+  } catch (error) {
+    fail(error, ExitCode.Failed);
+    process.exit();
+  }
+}

@@ -1,0 +1,66 @@
+import type { PacketSink, PacketSource } from '../io/port.js';
+import { PacketBatch } from '../path/batch.js';
+import type { Forwarder } from '../path/forwarder.js';
+import type { Redirector } from '../path/redirector.js';
+import type { SocketLookup } from '../path/sockets.js';
+import { Action } from '../path/verdict.js';
+
+/** Batches handled before the control messages are looked at again: a few milliseconds at full load. */
+const ROUNDS_PER_WAIT = 16;
+
+export interface DataPlanePorts {
+  /** Packets that the router sent to the VIPs. */
+  readonly tun: PacketSource & PacketSink;
+  /** GUE packets from other nodes, outer header first. */
+  readonly gue: PacketSource;
+  /** Towards other nodes. */
+  readonly underlay: PacketSink;
+}
+
+/**
+ * Moves packets through the path: TUN to forwarder, GUE to redirector, and what they decide to the underlay or back
+ * into the TUN. Knows nothing of threads and messages; the worker and the benchmarks drive it.
+ */
+export class DataPlaneLoop {
+  batches = 0;
+  private readonly batch: PacketBatch;
+
+  constructor(
+    private readonly ports: DataPlanePorts,
+    private readonly forwarder: Forwarder,
+    private readonly redirector: Redirector,
+    private readonly sockets: SocketLookup,
+    batch: { readonly capacity?: number; readonly maxPacket?: number } = {},
+  ) {
+    this.batch = new PacketBatch(batch);
+  }
+
+  /** Handles what has arrived, until both sources are empty or it is time to look up. @returns packets handled */
+  drain(): number {
+    let total = 0;
+    for (let round = 0; round < ROUNDS_PER_WAIT; round++) {
+      const fromTun = this.step(0);
+      const fromGue = this.step(1);
+      total += fromTun + fromGue;
+      // A batch that was not filled emptied its source.
+      if (fromTun < this.batch.capacity && fromGue < this.batch.capacity) break;
+    }
+    return total;
+  }
+
+  /** One batch of one stage. @param stage 0: TUN and forwarder, 1: GUE and redirector. @returns packets handled */
+  private step(stage: 0 | 1): number {
+    const { batch, ports } = this;
+    batch.clear();
+    const count = stage === 0 ? ports.tun.receive(batch) : ports.gue.receive(batch);
+    if (count === 0) return 0;
+    this.batches++;
+    if (stage === 0) this.forwarder.process(batch);
+    else this.redirector.process(batch);
+    ports.tun.send(batch, Action.Deliver);
+    ports.underlay.send(batch, Action.Send);
+    // From here on the kernel knows the SYNs of this batch.
+    this.sockets.delivered();
+    return count;
+  }
+}

@@ -1,0 +1,39 @@
+import type { SharedSocketState } from '../io/socket-cache.js';
+import type { PathConfig } from '../path/state.js';
+import type { SharedTable } from '../table/forwarding-table.js';
+
+/** What the main thread and a data-plane worker say to each other. Everything heavy lies in shared memory. */
+
+export interface WorkerInit {
+  /** 0, 1, ...: one TUN queue each. */
+  readonly index: number;
+  readonly tun: string;
+  /** Whether the TUN outlives the node (failing closed). */
+  readonly persistent: boolean;
+  /** Largest packet the TUN carries, in bytes. */
+  readonly maxPacket: number;
+  readonly path: PathConfig;
+  readonly counters: SharedArrayBuffer;
+  readonly status: SharedArrayBuffer;
+  /** eventfd that interrupts the worker's poll(2). */
+  readonly wakeFd: number;
+  /** Memory of the socket cache that all workers share. */
+  readonly sockets: SharedSocketState;
+  readonly sender: 'mmsg' | 'raw-socket';
+}
+
+/** `sequence` grows with every message; the worker reports the last one it has taken. */
+export type ToWorker =
+  | { readonly type: 'table'; readonly sequence: number; readonly index: number; readonly table: SharedTable }
+  | {
+      readonly type: 'config';
+      readonly sequence: number;
+      readonly path: PathConfig;
+      readonly counters: SharedArrayBuffer;
+    }
+  | { readonly type: 'stop'; readonly sequence: number };
+
+export type FromWorker =
+  | { readonly type: 'ready' }
+  /** A packet for the main thread to send, where only it can (see `remote-sender.ts`). */
+  | { readonly type: 'packet'; readonly bytes: Uint8Array; readonly nextHop: number };

@@ -1,0 +1,184 @@
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { type PathCounters, STAGE_NAMES } from '../path/counters.js';
+import { Action, VERDICTS } from '../path/verdict.js';
+import type { WorkerStatus } from './worker-status.js';
+
+const ACTION_NAMES: Readonly<Record<number, string>> = {
+  [Action.Drop]: 'drop',
+  [Action.Deliver]: 'deliver',
+  [Action.Send]: 'send',
+};
+
+/** One trafficset's table as the metrics show it. */
+export interface TableGauge {
+  readonly trafficset: string;
+  /** Version that every worker uses; -1 before the first. */
+  readonly version: number;
+  readonly buckets: number;
+}
+
+export interface MetricsSource {
+  /** Names by index, as the counters have them. */
+  trafficsets(): readonly string[];
+  counters(): readonly PathCounters[];
+  status(): readonly WorkerStatus[];
+  tables(): readonly TableGauge[];
+}
+
+/** Counted packets of trafficsets by name, so that counts outlive a reload that renumbers trafficsets. */
+type Totals = Map<string, { labels: Record<string, string>; packets: number; bytes: number }>;
+
+/** The node's metrics in Prometheus text format; values are read from the workers when they are asked for. */
+export class NodeMetrics {
+  private readonly registry = new Registry();
+  private readonly retired: Totals = new Map();
+  private readonly refusedTables: Counter<'trafficset' | 'reason'>;
+
+  constructor(server: string, source: MetricsSource) {
+    const registers = [this.registry];
+    this.registry.setDefaultLabels({ server });
+    collectDefaultMetrics({ register: this.registry });
+
+    const labelNames = ['stage', 'trafficset', 'verdict', 'action'];
+    const packets = new Counter({
+      name: 'twohop_packets_total',
+      help: 'Packets by stage, trafficset and verdict',
+      labelNames,
+      registers,
+      collect: () => {
+        packets.reset();
+        for (const { labels, packets: count } of this.totals(source)) packets.inc(labels, count);
+      },
+    });
+    const bytes = new Counter({
+      name: 'twohop_bytes_total',
+      help: 'Bytes of those packets as they came in',
+      labelNames,
+      registers,
+      collect: () => {
+        bytes.reset();
+        for (const { labels, bytes: count } of this.totals(source)) bytes.inc(labels, count);
+      },
+    });
+    this.refusedTables = new Counter({
+      name: 'twohop_table_refused_total',
+      help: 'Forwarding-table files that were not taken, by reason',
+      labelNames: ['trafficset', 'reason'],
+      registers,
+    });
+    const version = new Gauge({
+      name: 'twohop_table_version',
+      help: 'Version of the forwarding table that every worker uses; -1 before the first',
+      labelNames: ['trafficset'],
+      registers,
+      collect: () => {
+        version.reset();
+        for (const table of source.tables()) version.set({ trafficset: table.trafficset }, table.version);
+      },
+    });
+    const buckets = new Gauge({
+      name: 'twohop_table_buckets',
+      help: 'Buckets of that table',
+      labelNames: ['trafficset'],
+      registers,
+      collect: () => {
+        buckets.reset();
+        for (const table of source.tables()) buckets.set({ trafficset: table.trafficset }, table.buckets);
+      },
+    });
+    this.portMetrics(source);
+  }
+
+  private portMetrics(source: MetricsSource): void {
+    const registers = [this.registry];
+    const sum = (field: Parameters<WorkerStatus['get']>[0]) =>
+      source.status().reduce((total, status) => total + status.get(field), 0);
+    for (const what of ['Packets', 'Bytes', 'Errors'] as const) {
+      const counter = new Counter({
+        name: `twohop_port_${what.toLowerCase()}_total`,
+        help: `${what} through the node's ports`,
+        labelNames: ['port', 'direction'],
+        registers,
+        collect: () => {
+          counter.reset();
+          counter.inc({ port: 'tun', direction: 'received' }, sum(`tunReceived${what}`));
+          counter.inc({ port: 'tun', direction: 'sent' }, sum(`tunSent${what}`));
+          counter.inc({ port: 'gue', direction: 'received' }, sum(`gueReceived${what}`));
+          counter.inc({ port: 'underlay', direction: 'sent' }, sum(`underlaySent${what}`));
+        },
+      });
+    }
+    const lookups = new Counter({
+      name: 'twohop_socket_lookups_total',
+      help: 'TCP socket lookups that the cache answered (hit) or not (miss), and questions asked of the kernel',
+      labelNames: ['result'],
+      registers,
+      collect: () => {
+        lookups.reset();
+        lookups.inc({ result: 'hit' }, sum('lookupHits'));
+        lookups.inc({ result: 'miss' }, sum('lookupMisses'));
+        lookups.inc({ result: 'kernel' }, sum('kernelLookups'));
+      },
+    });
+    const batches = new Counter({
+      name: 'twohop_batches_total',
+      help: 'Batches of packets handled',
+      registers,
+      collect: () => {
+        batches.reset();
+        batches.inc(sum('batches'));
+      },
+    });
+    const wakeups = new Counter({
+      name: 'twohop_wakeups_total',
+      help: 'Times a worker returned from poll(2)',
+      registers,
+      collect: () => {
+        wakeups.reset();
+        wakeups.inc(sum('wakeups'));
+      },
+    });
+  }
+
+  tableRefused(trafficset: string, reason: string): void {
+    this.refusedTables.inc({ trafficset, reason });
+  }
+
+  /** Keeps what was counted before a reload. @param names of the trafficsets as they were */
+  retire(counters: readonly PathCounters[], names: readonly string[]): void {
+    addTotals(this.retired, counters, names);
+  }
+
+  async text(): Promise<{ text: string; contentType: string }> {
+    return { text: await this.registry.metrics(), contentType: this.registry.contentType };
+  }
+
+  private totals(source: MetricsSource): Iterable<{
+    labels: Record<string, string>;
+    packets: number;
+    bytes: number;
+  }> {
+    const totals: Totals = new Map();
+    for (const [key, entry] of this.retired) totals.set(key, { ...entry });
+    addTotals(totals, source.counters(), source.trafficsets());
+    return totals.values();
+  }
+}
+
+function addTotals(totals: Totals, counters: readonly PathCounters[], names: readonly string[]): void {
+  for (const each of counters) {
+    each.forEach((stage, trafficset, verdict, packets, bytes) => {
+      const labels = {
+        stage: STAGE_NAMES[stage],
+        trafficset: trafficset < 0 ? '' : names[trafficset],
+        verdict: VERDICTS[verdict].name,
+        action: ACTION_NAMES[VERDICTS[verdict].action],
+      };
+      const key = Object.values(labels).join('\n');
+      const entry = totals.get(key) ?? { labels, packets: 0, bytes: 0 };
+      entry.packets += packets;
+      entry.bytes += bytes;
+      totals.set(key, entry);
+    });
+  }
+}

@@ -1,0 +1,316 @@
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { PathConfig } from '../path/state.js';
+import { leadingBits } from '../table/address.js';
+import type { ForwardingTable } from '../table/forwarding-table.js';
+import { compileVips } from '../table/vip-compile.js';
+import { AdminServer, type Health } from './admin.js';
+import type { NodeConfig } from './config.js';
+import { DataPlane } from './data-plane.js';
+import { NodeMetrics, type TableGauge } from './metrics.js';
+import { AppliedNetwork } from './network.js';
+import type { NetworkPlan } from './network-setup.js';
+import { TableFollower } from './table-follower.js';
+
+/** Where the way back from a node's network changes is kept. */
+const STATE_DIRECTORY = '/run/twohop';
+
+export function networkStateFile(config: NodeConfig): string {
+  return join(STATE_DIRECTORY, `${config.name}.network.json`);
+}
+
+export function networkPlan(config: NodeConfig): Omit<NetworkPlan, 'generation'> {
+  return {
+    tun: config.tun.name,
+    mtu: config.tun.mtu,
+    interface: config.interface,
+    steering: config.steering,
+    vips: config.steer,
+    localRoutes: config.localRoutes,
+    stickyReplies: config.stickyReplies,
+  };
+}
+
+export interface NodeOptions {
+  readonly config: NodeConfig;
+  readonly log: Logger;
+  /** Reads the configuration again, for SIGHUP. */
+  reload(): NodeConfig;
+  /** False when somebody else sets the network up. */
+  readonly networkSetup: boolean;
+  /** A worker died: the process must end. */
+  onFailure(error: Error): void;
+}
+
+interface Followed {
+  readonly follower: TableFollower;
+  table: ForwardingTable | null;
+  /** Message number under which the workers were told of each version. */
+  readonly told: Map<number, number>;
+  /** Version that all workers are known to use. */
+  inUse: number;
+}
+
+/**
+ * One process on one server: follows the tables, runs the data plane, answers /metrics and /healthz. Everything per
+ * packet happens in the workers; here is everything slow.
+ */
+export class TwohopNode {
+  private readonly followed = new Map<string, Followed>();
+  private plane: DataPlane | null = null;
+  private network: AppliedNetwork | null = null;
+  private admin: AdminServer | null = null;
+  private readonly metrics: NodeMetrics;
+  private config: NodeConfig;
+  /** While the workers still count by the old configuration's trafficsets. */
+  private reloading = false;
+
+  private constructor(private readonly options: NodeOptions) {
+    this.config = options.config;
+    this.metrics = new NodeMetrics(this.config.name, {
+      trafficsets: () => this.config.trafficsets.map((trafficset) => trafficset.name),
+      counters: () => this.plane?.counters ?? [],
+      status: () => this.plane?.status ?? [],
+      tables: () => this.tables(),
+    });
+  }
+
+  /** @throws with a message for people when anything is missing; nothing is left behind then */
+  static async start(options: NodeOptions): Promise<TwohopNode> {
+    const node = new TwohopNode(options);
+    try {
+      await node.up();
+    } catch (error) {
+      await node.stop();
+      throw error;
+    }
+    return node;
+  }
+
+  private async up(): Promise<void> {
+    const { config } = this;
+    const { log } = this.options;
+    for (const trafficset of config.trafficsets) this.follow(trafficset.name, trafficset.table);
+
+    const path = this.pathConfig();
+    const given = new Map([...this.followed].map(([name, { table }]) => [name, table]));
+    this.plane = await DataPlane.start(path, {
+      workers: config.workers,
+      tun: config.tun.name,
+      persistent: config.failureMode === 'closed',
+      maxPacket: config.tun.mtu,
+      sender: config.sender,
+      onFailure: this.options.onFailure,
+    });
+    for (const [name, followed] of this.followed) {
+      const table = given.get(name) ?? null;
+      if (table !== null) followed.told.set(0, table.version);
+      // One may have come while the workers started.
+      if (followed.table !== null && followed.table !== table) this.publish(name, followed.table);
+    }
+    this.admin = new AdminServer(
+      () => this.metrics.text(),
+      () => this.health(),
+    );
+    for (const address of config.admin) await this.admin.listen(address);
+    // Steering comes last: no packet is taken before somebody reads it.
+    if (this.options.networkSetup) {
+      this.network = await AppliedNetwork.apply(networkPlan(config), networkStateFile(config));
+    }
+    log.info(
+      {
+        dip: config.dip,
+        workers: config.workers,
+        tun: config.tun.name,
+        steering: this.options.networkSetup ? config.steering : 'none',
+        failureMode: config.failureMode,
+        tables: Object.fromEntries(
+          [...this.followed].map(([name, { table }]) => [name, table?.version ?? null]),
+        ),
+      },
+      'node is up',
+    );
+  }
+
+  private follow(trafficset: string, path: string): void {
+    const { log } = this.options;
+    const followed: Followed = {
+      table: null,
+      told: new Map(),
+      inUse: -1,
+      follower: new TableFollower(path, trafficset, {
+        table: (table) => {
+          followed.table = table;
+          this.publish(trafficset, table);
+        },
+        refused: (reason, message) => {
+          this.metrics.tableRefused(trafficset, reason);
+          log.warn(
+            { trafficset, reason, kept: followed.table?.version ?? null },
+            `table refused: ${message}`,
+          );
+        },
+      }),
+    };
+    this.followed.set(trafficset, followed);
+    followed.follower.start();
+  }
+
+  private publish(name: string, table: ForwardingTable): void {
+    const followed = this.followed.get(name);
+    const index = this.config.trafficsets.findIndex((trafficset) => trafficset.name === name);
+    if (this.plane === null || followed === undefined || index < 0 || this.reloading) return;
+    const started = performance.now();
+    followed.told.set(this.plane.publishTable(index, table), table.version);
+    this.options.log.info(
+      {
+        trafficset: name,
+        version: table.version,
+        buckets: table.bucketCount,
+        milliseconds: Number((performance.now() - started).toFixed(3)),
+      },
+      'table published',
+    );
+  }
+
+  private pathConfig(): PathConfig {
+    const { config } = this;
+    return {
+      dip: config.dipNumber,
+      port: config.underlay.port,
+      underlayMtu: config.underlay.mtu,
+      underlayPrefixes: Uint32Array.from(
+        config.underlay.prefixes.flatMap((prefix) => [prefix.words[0], leadingBits(prefix.length) >>> 0]),
+      ),
+      vips: compileVips(config.trafficsets),
+      trafficsets: config.trafficsets.map((trafficset) => ({
+        name: trafficset.name,
+        kind: trafficset.kind,
+        dissector: trafficset.dissector,
+        table: this.followed.get(trafficset.name)?.table?.shared() ?? null,
+      })),
+    };
+  }
+
+  /**
+   * Reads the configuration again. What packets are judged by changes between two batches; what is fixed while a
+   * node runs (its address, TUN, workers, steering) is named in the log and waits for a restart.
+   */
+  async reload(): Promise<void> {
+    const { log } = this.options;
+    let next: NodeConfig;
+    try {
+      next = this.options.reload();
+    } catch (error) {
+      log.error(
+        `configuration refused, the old one stays: ${error instanceof Error ? error.message : error}`,
+      );
+      return;
+    }
+    const fixed = differences(this.config, next);
+    if (fixed.length > 0) {
+      log.error({ fields: fixed }, 'these settings need a restart; nothing was changed');
+      return;
+    }
+    const names = this.config.trafficsets.map((trafficset) => trafficset.name);
+    const network = this.options.networkSetup && !sameText(networkPlan(this.config), networkPlan(next));
+    this.config = next;
+    this.reloading = true;
+    this.refollow();
+    this.reloading = false;
+    if (this.plane !== null) {
+      const { sequence, retired } = this.plane.publishConfig(this.pathConfig());
+      this.metrics.retire(retired, names);
+      for (const followed of this.followed.values()) {
+        if (followed.table !== null) followed.told.set(sequence, followed.table.version);
+      }
+    }
+    if (network) {
+      try {
+        this.network = await AppliedNetwork.apply(networkPlan(next), networkStateFile(next));
+      } catch (error) {
+        log.error(`${error instanceof Error ? error.message : error}; steering stays as it was`);
+      }
+    }
+    log.info(
+      { trafficsets: next.trafficsets.map((trafficset) => trafficset.name) },
+      'configuration reloaded',
+    );
+  }
+
+  private refollow(): void {
+    for (const [name, followed] of this.followed) {
+      const trafficset = this.config.trafficsets.find((candidate) => candidate.name === name);
+      if (trafficset?.table === followed.follower.path) {
+        followed.follower.check(true);
+        continue;
+      }
+      followed.follower.close();
+      this.followed.delete(name);
+    }
+    for (const trafficset of this.config.trafficsets) {
+      if (!this.followed.has(trafficset.name)) this.follow(trafficset.name, trafficset.table);
+    }
+  }
+
+  private tables(): TableGauge[] {
+    const taken = this.plane?.taken ?? -1;
+    return [...this.followed].map(([trafficset, followed]) => {
+      for (const [sequence, version] of followed.told) {
+        if (sequence > taken) break;
+        followed.inUse = version;
+        followed.told.delete(sequence);
+      }
+      return { trafficset, version: followed.inUse, buckets: followed.table?.bucketCount ?? 0 };
+    });
+  }
+
+  private health(): Health {
+    const missing = [...this.followed].filter(([, { table }]) => table === null).map(([name]) => name);
+    return {
+      ok: missing.length === 0 && this.plane !== null,
+      detail: {
+        server: this.config.name,
+        workers: this.config.workers,
+        tables: Object.fromEntries(this.tables().map((table) => [table.trafficset, table.version])),
+        ...(missing.length > 0 ? { withoutTable: missing } : {}),
+      },
+    };
+  }
+
+  /** Takes everything down again: steering first, so that no packet is taken that nobody would read. */
+  async stop(): Promise<void> {
+    const { log } = this.options;
+    for (const { follower } of this.followed.values()) follower.close();
+    const failed = (await this.network?.remove()) ?? [];
+    for (const line of failed) log.warn(`could not be undone: ${line}`);
+    this.network = null;
+    await this.admin?.close();
+    this.admin = null;
+    await this.plane?.stop();
+    this.plane = null;
+  }
+}
+
+/** Settings that cannot change while the node runs, and do differ. */
+function differences(a: NodeConfig, b: NodeConfig): string[] {
+  const fixed = [
+    'name',
+    'dip',
+    'interface',
+    'tun',
+    'workers',
+    'steering',
+    'failureMode',
+    'admin',
+    'sender',
+  ] as const;
+  const changed: string[] = fixed.filter((field) => !sameText(a[field], b[field]));
+  if (a.underlay.port !== b.underlay.port) changed.push('underlay.port');
+  if (a.underlay.mtu !== b.underlay.mtu) changed.push('underlay.mtu');
+  return changed;
+}
+
+function sameText(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

@@ -1,0 +1,108 @@
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { Poller, WakeEvent } from '../io/poller.js';
+import type { PacketSink } from '../io/port.js';
+import { RawSender } from '../io/raw.js';
+import { CachedSockets } from '../io/socket-cache.js';
+import { TunPort } from '../io/tun.js';
+import { GueReceiver } from '../io/udp.js';
+import { BATCH_CAPACITY } from '../path/batch.js';
+import { PathCounters } from '../path/counters.js';
+import { Forwarder } from '../path/forwarder.js';
+import { Redirector } from '../path/redirector.js';
+import { PathState } from '../path/state.js';
+import { ForwardingTable } from '../table/forwarding-table.js';
+import { DataPlaneLoop } from './data-plane-loop.js';
+import type { FromWorker, ToWorker, WorkerInit } from './messages.js';
+import { RemoteSender } from './remote-sender.js';
+import { STATUS_INDEX, WorkerStatus } from './worker-status.js';
+
+/**
+ * A data-plane worker: one TUN queue, its own sockets, batches and counters. It sleeps in poll(2), is woken by
+ * packets or by the main thread's eventfd, and takes messages only between batches, so that no packet ever sees two
+ * tables. Anything unexpected is thrown: the node then goes down with it.
+ */
+
+/** Longest sleep. An infinite one would hold up the end of the process. */
+const POLL_MS = 100;
+
+function main(init: WorkerInit, port: NonNullable<typeof parentPort>): void {
+  const status = new WorkerStatus(init.status);
+  const post = (message: FromWorker) => port.postMessage(message);
+
+  const tun = TunPort.open({
+    name: init.tun,
+    multiQueue: true,
+    persistent: init.persistent,
+    mtu: init.maxPacket,
+  });
+  const gue = GueReceiver.open({ dip: init.path.dip, port: init.path.port, reusePort: true });
+  const underlay: PacketSink =
+    init.sender === 'mmsg' ? RawSender.open({ sourceDip: init.path.dip }) : new RemoteSender(post);
+  const sockets = CachedSockets.overKernel(init.sockets);
+  const wake = new WakeEvent(init.wakeFd);
+  const poller = new Poller([tun.fd, gue.fd, wake.fd]);
+
+  let state = new PathState(init.path);
+  let counters = new PathCounters(state.trafficsets.length, init.counters);
+  const forwarder = new Forwarder(state, counters, sockets, BATCH_CAPACITY);
+  const redirector = new Redirector(state, counters, sockets, BATCH_CAPACITY);
+  const loop = new DataPlaneLoop({ tun, gue, underlay }, forwarder, redirector, sockets, {
+    maxPacket: Math.max(init.maxPacket, init.path.underlayMtu),
+  });
+
+  let running = true;
+  const take = (message: ToWorker) => {
+    if (message.type === 'table') {
+      state.trafficsets[message.index].useTable(ForwardingTable.fromShared(message.table));
+    } else if (message.type === 'config') {
+      state = new PathState(message.path);
+      counters = new PathCounters(state.trafficsets.length, message.counters);
+      forwarder.use(state, counters);
+      redirector.use(state, counters);
+    } else {
+      running = false;
+    }
+    status.values[STATUS_INDEX.sequence] = message.sequence;
+  };
+
+  post({ type: 'ready' });
+  while (running) {
+    poller.wait(POLL_MS);
+    status.values[STATUS_INDEX.wakeups]++;
+    if (poller.ready(2)) {
+      wake.drain();
+      for (let entry = receiveMessageOnPort(port); entry !== undefined; entry = receiveMessageOnPort(port)) {
+        take(entry.message);
+      }
+    }
+    loop.drain();
+    report();
+  }
+  tun.close();
+  gue.close();
+  underlay.close();
+  sockets.close();
+
+  function report(): void {
+    const values = status.values;
+    values[STATUS_INDEX.batches] = loop.batches;
+    values[STATUS_INDEX.tunReceivedPackets] = tun.received.packets;
+    values[STATUS_INDEX.tunReceivedBytes] = tun.received.bytes;
+    values[STATUS_INDEX.tunReceivedErrors] = tun.received.errors;
+    values[STATUS_INDEX.tunSentPackets] = tun.sent.packets;
+    values[STATUS_INDEX.tunSentBytes] = tun.sent.bytes;
+    values[STATUS_INDEX.tunSentErrors] = tun.sent.errors;
+    values[STATUS_INDEX.gueReceivedPackets] = gue.received.packets;
+    values[STATUS_INDEX.gueReceivedBytes] = gue.received.bytes;
+    values[STATUS_INDEX.gueReceivedErrors] = gue.received.errors;
+    values[STATUS_INDEX.underlaySentPackets] = underlay.sent.packets;
+    values[STATUS_INDEX.underlaySentBytes] = underlay.sent.bytes;
+    values[STATUS_INDEX.underlaySentErrors] = underlay.sent.errors;
+    values[STATUS_INDEX.lookupHits] = sockets.counters.hits;
+    values[STATUS_INDEX.lookupMisses] = sockets.counters.misses;
+    values[STATUS_INDEX.kernelLookups] = sockets.counters.kernelLookups;
+  }
+}
+
+if (parentPort === null) throw new Error('node/worker.js is a worker thread, not a program');
+main(workerData as WorkerInit, parentPort);
