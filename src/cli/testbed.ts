@@ -4,7 +4,7 @@ import { clientName, dipOf, MAX_CLIENTS, MAX_SERVERS, serverName, vip } from '..
 import { TestbedError } from '../testbed/errors.js';
 import { bringUp, execute, type RunningDataCenter, takeDown } from '../testbed/lifecycle.js';
 import { DEFAULT_NAME, listStates, removeState, type TestbedState } from '../testbed/state.js';
-import { count, failureModeOption, reportErrors } from './testbed-common.js';
+import { count, failureModeOption } from './testbed-common.js';
 
 /** `twohop testbed`: a data center on this machine, in network namespaces. */
 export function testbedCommand(): Command {
@@ -45,7 +45,7 @@ Examples:
   twohop testbed exec r0 -- tcpdump -ni s1 udp port 6080
   twohop testbed down`,
     )
-    .action((options: UpOptions) => reportErrors(() => up(options)));
+    .action((options: UpOptions) => up(options));
 }
 
 function execCommand(): Command {
@@ -64,25 +64,23 @@ Examples:
   twohop testbed exec s2 -- curl --unix-socket /run/twohop/s2.sock http://node/metrics
   twohop testbed exec s1 -- bash`,
     )
-    .action((namespace: string, command: string[], options: { readonly name: string }) =>
-      reportErrors(async () => {
-        process.exitCode = await execute(options.name, namespace, command);
-      }),
-    );
+    .action(async (namespace: string, command: string[], options: { readonly name: string }) => {
+      process.exitCode = await execute(options.name, namespace, command);
+    });
 }
 
 function downCommand(): Command {
   return new Command('down')
     .description('end a data center and everything in it')
     .option('--name <name>', 'name of the data center', DEFAULT_NAME)
-    .action((options: { readonly name: string }) => reportErrors(() => takeDown(options.name)));
+    .action((options: { readonly name: string }) => takeDown(options.name));
 }
 
 function listCommand(): Command {
   return new Command('list')
     .description('show the data centers that are up')
     .option('--json', 'for programs')
-    .action((options: { readonly json?: boolean }) => reportErrors(async () => list(options.json === true)));
+    .action((options: { readonly json?: boolean }) => list(options.json === true));
 }
 
 async function up(options: UpOptions): Promise<void> {

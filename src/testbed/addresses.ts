@@ -53,6 +53,9 @@ export function accessLink(client: number): LinkEnd {
 
 export const dipOf = (server: number): string => serverLink(server).own[4];
 
+/** Name of the server with this DIP (host order). */
+export const serverOf = (dip: number): string => serverName((dip >>> 8) & 0xff);
+
 /** VIP number `n` (1 ...) of a family. */
 export function vip(n: number, family: Family): string {
   return family === 4 ? `192.0.2.${n}` : `2001:db8:100::${n.toString(16)}`;

@@ -81,8 +81,11 @@ export interface ClientOperations {
     response: Held[];
   };
   progress: { request: Record<never, never>; response: HeldProgress[] };
-  /** Lets everything that is held run to its end. */
-  finish: { request: { readonly stallMs: number }; response: Outcome[] };
+  /** Lets what is held run to its end: everything, or what is held on the servers named. */
+  finish: {
+    request: { readonly stallMs: number; readonly servers: readonly string[] | null };
+    response: Outcome[];
+  };
   /** Begins to open new connections steadily, until `load-stop`. */
   'load-start': {
     request: {

@@ -87,9 +87,11 @@ class Client {
     return Promise.all(opening);
   }
 
-  private async finish({ stallMs }: Request<'finish'>): Promise<Outcome[]> {
-    const connections = [...this.held.values()];
-    this.held.clear();
+  private async finish({ stallMs, servers }: Request<'finish'>): Promise<Outcome[]> {
+    const connections = [...this.held.values()].filter(
+      ({ server }) => servers === null || servers.includes(server),
+    );
+    for (const { id } of connections) this.held.delete(id);
     return Promise.all(connections.map((connection) => connection.finish(stallMs)));
   }
 

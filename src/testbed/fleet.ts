@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parseIpv4 } from '../table/address.js';
 import { makeTable } from '../table/edit.js';
-import type { ForwardingTable } from '../table/forwarding-table.js';
+import { ForwardingTable } from '../table/forwarding-table.js';
 import { writeTableFile } from '../table/table-file.js';
 import { dipOf, serverName } from './addresses.js';
 import { adminSocket, clusterFile, type FailureMode, TABLE_FILE, TRAFFICSET } from './cluster-file.js';
@@ -30,7 +30,7 @@ export class Fleet {
       trafficset: TRAFFICSET,
       buckets: BUCKETS,
       hashKey: randomBytes(8),
-      servers: this.numbers().map((server) => parseIpv4(dipOf(server))),
+      servers: this.numbers().map((server) => ({ dip: parseIpv4(dipOf(server)) })),
     });
   }
 
@@ -44,7 +44,16 @@ export class Fleet {
     await mkdir(dirname(this.file(TABLE_FILE)), { recursive: true });
     await writeFile(this.file('cluster.yaml'), clusterFile(this.servers, this.failureMode));
     writeTableFile(this.file(TABLE_FILE), this.current);
+    await this.startAll();
+  }
+
+  async startAll(): Promise<void> {
     await Promise.all(this.numbers().map((server) => this.startNode(server)));
+  }
+
+  /** In good order: every node takes its network set-up back. */
+  async stopAll(): Promise<void> {
+    await Promise.all(this.numbers().map((server) => this.stopNode(server, 'SIGTERM')));
   }
 
   /** Starts one node; resolves when it is healthy and uses the current table. */
@@ -80,6 +89,14 @@ export class Fleet {
           this.usesCurrentTable(server),
         ),
       ),
+    );
+  }
+
+  /** Publishes the rows of an earlier table again, as a newer one. */
+  async restore(table: ForwardingTable): Promise<void> {
+    const { trafficset, hashKey, slots } = table;
+    await this.publish(
+      new ForwardingTable({ trafficset, hashKey, slots, version: this.current.version + 1 }),
     );
   }
 

@@ -45,6 +45,11 @@ export abstract class HeldConnection {
     return this.held;
   }
 
+  /** Who serves it; empty before it is up. */
+  get server(): string {
+    return this.held?.server ?? '';
+  }
+
   progress(): HeldProgress {
     return { id: this.id, bytes: this.bytes, total: this.total, broken: this.broken };
   }

@@ -142,6 +142,11 @@ export class Network {
     return new Network(spec, ecmp);
   }
 
+  /** The router's interface towards a client. */
+  entranceOf(client: number): string {
+    return this.spec.access?.includes(client) ? accessName(client) : clientName(client);
+  }
+
   get ecmp(): Ecmp {
     return this.current;
   }

@@ -23,6 +23,11 @@ try {
       await hold(JSON.parse(args[0] ?? '{}'));
       break;
     }
+    case 'demo': {
+      const { demonstrate } = await import('./demo-inside.js');
+      await demonstrate(JSON.parse(args[0] ?? '{}'));
+      break;
+    }
     default:
       throw new Error(`no such role: ${role}`);
   }

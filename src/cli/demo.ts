@@ -1,0 +1,147 @@
+import Table from 'cli-table3';
+import { Command } from 'commander';
+import ora, { type Ora } from 'ora';
+import pc from 'picocolors';
+import { clientName, MAX_SERVERS, serverName, vip } from '../testbed/addresses.js';
+import type { FailureMode } from '../testbed/cluster-file.js';
+import { type DemoEvent, type DemoOutcome, runDemo } from '../testbed/demo.js';
+import type { ScenarioResult } from '../testbed/scenarios/scenario.js';
+import { DEFAULT_NAME } from '../testbed/state.js';
+import { count, failureModeOption } from './testbed-common.js';
+
+/** `twohop demo`: the promises of the load balancer, one after another, against real kernels, sockets and clients. */
+export function demoCommand(): Command {
+  return new Command('demo')
+    .description('show on this machine what the load balancer promises, and that it holds (needs root)')
+    .option('--servers <n>', 'number of servers', count(MAX_SERVERS, 2), 4)
+    .addOption(failureModeOption())
+    .option('--keep', 'leave the data center up afterwards, to look around')
+    .option('--json', 'print the results for programs')
+    .addHelpText(
+      'after',
+      `
+Exit code: 0 when every step held, 1 otherwise.
+
+Examples:
+  twohop demo
+  twohop demo --keep && twohop testbed exec ${clientName(1)} -- curl http://${vip(1, 4)}/`,
+    )
+    .action((options: DemoCommandOptions) => demo(options));
+}
+
+interface DemoCommandOptions {
+  readonly servers: number;
+  readonly failureMode: FailureMode;
+  readonly keep?: boolean;
+  readonly json?: boolean;
+}
+
+async function demo(options: DemoCommandOptions): Promise<void> {
+  const begin = performance.now();
+  const abort = new AbortController();
+  const interrupt = (): void => abort.abort();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, interrupt);
+
+  const progress = new Progress(process.stderr.isTTY === true);
+  let outcome: DemoOutcome;
+  try {
+    outcome = await runDemo({
+      servers: options.servers,
+      failureMode: options.failureMode,
+      keepAs: options.keep === true ? DEFAULT_NAME : null,
+      signal: abort.signal,
+      onEvent: (event) => progress.show(event),
+    });
+  } finally {
+    progress.end();
+  }
+  const seconds = Math.round((performance.now() - begin) / 100) / 10;
+  const held = outcome.results.every((result) => result.held);
+  process.stdout.write(
+    options.json === true
+      ? `${JSON.stringify({ held, seconds, steps: outcome.results }, null, 2)}\n`
+      : `${report(outcome.results, seconds)}\n`,
+  );
+  if (outcome.kept !== null) process.stderr.write(`${howToLookAround()}\n`);
+  if (!held) process.exitCode = 1;
+}
+
+/** A spinner on a terminal, plain lines in a pipe; on standard error, where it does not mix with the results. */
+class Progress {
+  private spinner: Ora | null = null;
+
+  constructor(private readonly isTerminal: boolean) {
+    this.begin('Building a data center');
+  }
+
+  show(event: DemoEvent): void {
+    if (event.event === 'up') this.finish(true, `Data center up in ${event.seconds} s`);
+    else if (event.event === 'begin') this.begin(event.title);
+    else if (event.event === 'end') {
+      const { held, title, seconds } = event.result;
+      this.finish(held, `${title} (${seconds} s)`);
+    }
+  }
+
+  /** Leaves no spinner behind, whatever happened. */
+  end(): void {
+    this.spinner?.stop();
+    this.spinner = null;
+  }
+
+  private begin(text: string): void {
+    if (this.isTerminal) this.spinner = ora({ text, stream: process.stderr }).start();
+  }
+
+  private finish(held: boolean, text: string): void {
+    if (this.spinner === null) process.stderr.write(`${held ? 'ok      ' : 'NOT HELD'} ${text}\n`);
+    else if (held) this.spinner.succeed(text);
+    else this.spinner.fail(text);
+    this.spinner = null;
+  }
+}
+
+function report(results: readonly ScenarioResult[], seconds: number): string {
+  const table = new Table({ head: ['step', 'what was seen', 'held'], style: { head: [], border: [] } });
+  for (const { title, lines, reasons, held } of results) {
+    const [step, ...rest] = title.split(': ');
+    table.push([
+      `${pc.bold(step)}\n${wrap(rest.join(': '), 30)}`,
+      [...lines, ...reasons.map((reason) => pc.red(`! ${reason}`))].map((line) => wrap(line, 76)).join('\n'),
+      held ? pc.green('yes') : pc.red('NO'),
+    ]);
+  }
+  const failed = results.filter(({ held }) => !held).length;
+  const verdict =
+    failed === 0
+      ? pc.green(`All ${results.length} steps held`)
+      : pc.red(`${failed} of ${results.length} steps did not hold`);
+  return `\n${table.toString()}\n${verdict}, in ${seconds} s.`;
+}
+
+/** Breaks a line at spaces; cli-table3 only does so in tables of fixed width. */
+function wrap(text: string, width: number): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line].join('\n');
+}
+
+function howToLookAround(): string {
+  const server = serverName(1);
+  return `
+The data center is still up. Look around:
+  twohop testbed exec ${clientName(1)} -- curl -i http://${vip(1, 4)}/
+  twohop testbed exec ${server} -- curl -s --unix-socket /run/twohop/${server}.sock http://node/metrics
+  twohop testbed exec ${server} -- tcpdump -ni eth0 udp port 6080     # what the nodes send each other
+  twohop testbed exec r0 -- ip route                         # the router
+Take it down:
+  twohop testbed down`;
+}

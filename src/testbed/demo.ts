@@ -1,0 +1,97 @@
+import type { FailureMode } from './cluster-file.js';
+import type { DataCenterSpec } from './data-center.js';
+import { Enclosure, enclosureFailure } from './enclosure.js';
+import { TestbedError } from './errors.js';
+import { register } from './lifecycle.js';
+import { requireMeans } from './requirements.js';
+import { NARROW_CLIENT } from './scenarios/pmtud.js';
+import type { ScenarioResult } from './scenarios/scenario.js';
+import { alreadyUp, readState, type TestbedState } from './state.js';
+
+/** The demonstration seen from outside: runs it in an enclosure and follows what it tells. */
+
+/** What the demonstration tells while it runs, in this order; `failed` may come at any time and is the last. */
+export type DemoEvent =
+  | { readonly event: 'up'; readonly seconds: number }
+  | { readonly event: 'begin'; readonly name: string; readonly title: string }
+  | { readonly event: 'end'; readonly result: ScenarioResult }
+  | { readonly event: 'done' }
+  | { readonly event: 'failed'; readonly message: string };
+
+export interface DemoOptions {
+  readonly servers: number;
+  readonly failureMode: FailureMode;
+  /** Leave the data center up under this name; null takes it down. */
+  readonly keepAs: string | null;
+  /** Ends everything at once. */
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: DemoEvent) => void;
+}
+
+export interface DemoOutcome {
+  readonly results: readonly ScenarioResult[];
+  /** The data center, when it was kept. */
+  readonly kept: TestbedState | null;
+}
+
+/**
+ * Resolves at the end of the last step; by then everything is gone, or registered under its name.
+ * @throws {TestbedError} when it cannot run here, or was ended
+ */
+export async function runDemo(options: DemoOptions): Promise<DemoOutcome> {
+  const { keepAs, signal } = options;
+  requireMeans({ tools: ['ip', 'tc', 'nsenter', 'unshare', 'setpriv', 'curl'], tun: true });
+  if (keepAs !== null && readState(keepAs) !== undefined) throw alreadyUp(keepAs);
+
+  const spec: DataCenterSpec = {
+    servers: options.servers,
+    clients: 2,
+    access: [NARROW_CLIENT],
+    loadBalancer: options.failureMode,
+  };
+  const results: ScenarioResult[] = [];
+  let last: DemoEvent | undefined;
+  const { enclosure, told } = follow(spec, keepAs !== null, (event) => {
+    last = event;
+    if (event.event === 'end') results.push(event.result);
+    options.onEvent(event);
+  });
+  signal.addEventListener('abort', () => void enclosure.stop());
+  let kept: TestbedState | null = null;
+  try {
+    await Promise.race([told, enclosure.ended]);
+    if (signal.aborted) throw new TestbedError('interrupted: everything is taken down');
+    if (last?.event === 'failed') throw new TestbedError(last.message);
+    if (last?.event !== 'done') throw enclosureFailure(enclosure);
+    if (keepAs !== null) {
+      kept = register(keepAs, spec, enclosure);
+      enclosure.release();
+    }
+    return { results, kept };
+  } finally {
+    if (kept === null) await enclosure.stop();
+  }
+}
+
+/** Starts it; `told` resolves when it has told its last. */
+function follow(
+  spec: DataCenterSpec,
+  mayOutliveUs: boolean,
+  onEvent: (event: DemoEvent) => void,
+): { readonly enclosure: Enclosure; readonly told: Promise<void> } {
+  let toldAll: () => void = () => {};
+  const told = new Promise<void>((resolve) => {
+    toldAll = resolve;
+  });
+  const enclosure = Enclosure.start({
+    role: 'demo',
+    spec,
+    mayOutliveUs,
+    onMessage: (message) => {
+      const event = message as DemoEvent;
+      onEvent(event);
+      if (event.event === 'done' || event.event === 'failed') toldAll();
+    },
+  });
+  return { enclosure, told };
+}

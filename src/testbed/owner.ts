@@ -1,0 +1,30 @@
+import { isIPv4 } from 'node:net';
+import { halfSipHash24 } from '../flow/halfsiphash.js';
+import { parseIpv4, parseIpv6 } from '../table/address.js';
+import type { ForwardingTable } from '../table/forwarding-table.js';
+import type { Tuple } from './client-protocol.js';
+
+/**
+ * Which bucket a connection belongs to, computed from addresses as a client prints them: the client's side of the
+ * story, to be held against what the servers did.
+ */
+export function bucketOf(table: ForwardingTable, { local, remote }: Tuple): number {
+  const key = Buffer.concat([
+    addressBytes(local.address),
+    addressBytes(remote.address),
+    Buffer.of(local.port >>> 8, local.port & 0xff, remote.port >>> 8, remote.port & 0xff),
+  ]);
+  const words = new Int32Array(key.length / 4);
+  for (let word = 0; word < words.length; word++) words[word] = key.readInt32LE(4 * word);
+  return halfSipHash24(words, key.length, table.key0, table.key1) & table.mask;
+}
+
+/** Network order. */
+function addressBytes(text: string): Buffer {
+  const words = isIPv4(text) ? [parseIpv4(text)] : parseIpv6(text);
+  const bytes = Buffer.alloc(4 * words.length);
+  words.forEach((word, index) => {
+    bytes.writeUInt32BE(word, 4 * index);
+  });
+  return bytes;
+}

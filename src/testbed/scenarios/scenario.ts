@@ -1,0 +1,42 @@
+import type { DataCenter } from '../data-center.js';
+
+/** One step of the demonstration: does something to a data center, and says whether the promise held. */
+export interface Scenario {
+  /** For programs: `drain`. */
+  readonly name: string;
+  /** For people: what is done. */
+  readonly title: string;
+  /** Leaves the data center as it found it: all servers in the table, all routes in place, all nodes up. */
+  run(dataCenter: DataCenter): Promise<Finding>;
+}
+
+export interface Finding {
+  readonly held: boolean;
+  /** What was seen, in a few short lines. */
+  readonly lines: readonly string[];
+  /** Why it did not hold; empty when it did. */
+  readonly reasons: readonly string[];
+  /** The numbers behind the lines, for programs. */
+  readonly figures: Readonly<Record<string, Figure>>;
+}
+
+export type Figure = number | string | readonly string[] | Readonly<Record<string, number>>;
+
+export interface ScenarioResult extends Finding {
+  readonly name: string;
+  readonly title: string;
+  readonly seconds: number;
+}
+
+/** Collects what must be true, and in which words it was not. */
+export class Judgement {
+  readonly reasons: string[] = [];
+
+  expect(condition: boolean, otherwise: string): void {
+    if (!condition) this.reasons.push(otherwise);
+  }
+
+  finding(lines: readonly string[], figures: Readonly<Record<string, Figure>>): Finding {
+    return { held: this.reasons.length === 0, lines, reasons: this.reasons, figures };
+  }
+}
