@@ -1,4 +1,5 @@
 import { formatIpv4 } from './address.js';
+import type { ClusterConfig } from './cluster.js';
 import type { ServerWeight } from './edit.js';
 import type { ForwardingTable, ServerCount } from './forwarding-table.js';
 import { type BadRow, findBadRow } from './rows.js';
@@ -37,6 +38,26 @@ export function checkTable(table: ForwardingTable, servers?: readonly ServerWeig
     ...(servers === undefined ? [] : checkServers(counts, servers)),
     ...checkShares(table, counts, servers),
   ];
+}
+
+/** The same against a configuration: its servers, and what it says of the table's trafficset. */
+export function checkTableInCluster(table: ForwardingTable, cluster: ClusterConfig): TableProblem[] {
+  const problems = checkTable(table, cluster.servers);
+  const trafficset = cluster.trafficsets.find(({ name }) => name === table.trafficset);
+  if (trafficset === undefined) {
+    problems.push({
+      severity: 'error',
+      code: 'unknown-trafficset',
+      message: `the table is for trafficset ${table.trafficset}, and the configuration has ${cluster.trafficsets.map(({ name }) => name).join(', ')}`,
+    });
+  } else if (trafficset.kind === 'request-response' && table.servers().some(({ second }) => second > 0)) {
+    problems.push({
+      severity: 'warning',
+      code: 'unused-second-hops',
+      message: `trafficset ${table.trafficset} is of kind request-response, which has no second hop: clear them`,
+    });
+  }
+  return problems;
 }
 
 function checkRows(table: ForwardingTable): TableProblem[] {

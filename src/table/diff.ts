@@ -35,6 +35,8 @@ export interface ServerDelta {
 }
 
 export interface TableDiff {
+  /** Whether the tables are for different trafficsets or send any flow differently; versions do not count. */
+  readonly differs: boolean;
   readonly trafficsetChanged: boolean;
   /** Another key moves every flow to another bucket. */
   readonly hashKeyChanged: boolean;
@@ -77,9 +79,12 @@ export function diffTables(before: ForwardingTable, after: ForwardingTable, maxR
     if (old.some((dip) => dip !== 0 && !now.includes(dip))) losing++;
     if (rows.length < maxRows) rows.push({ bucket, kind, before: old, after: now });
   }
+  const trafficsetChanged = before.trafficset !== after.trafficset;
+  const hashKeyChanged = before.key0 !== after.key0 || before.key1 !== after.key1;
   return {
-    trafficsetChanged: before.trafficset !== after.trafficset,
-    hashKeyChanged: before.key0 !== after.key0 || before.key1 !== after.key1,
+    differs: trafficsetChanged || hashKeyChanged || bucketCountChanged || changed > 0,
+    trafficsetChanged,
+    hashKeyChanged,
     bucketCountChanged,
     versionBefore: before.version,
     versionAfter: after.version,
@@ -89,11 +94,6 @@ export function diffTables(before: ForwardingTable, after: ForwardingTable, maxR
     servers: serverDeltas(before, after),
     rows,
   };
-}
-
-/** Whether two tables send any flow differently. Names and versions do not. */
-export function movesFlows(diff: TableDiff): boolean {
-  return diff.hashKeyChanged || diff.bucketCountChanged || diff.changed > 0;
 }
 
 function kindOf(old: readonly [number, number], now: readonly [number, number]): ChangeKind {

@@ -94,6 +94,7 @@ function syncDirectory(path: string): void {
   }
 }
 
+/** `ENOENT: no such file or directory`; the system call and the path behind it say nothing new. */
 function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return error instanceof Error ? error.message.split(', ')[0] : String(error);
 }

@@ -1,0 +1,290 @@
+import { randomBytes } from 'node:crypto';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { parseIpv4 } from '../table/address.js';
+import { checkTable, checkTableInCluster, type TableProblem } from '../table/check.js';
+import { type ClusterConfig, loadCluster } from '../table/cluster.js';
+import { diffTables } from '../table/diff.js';
+import { addServer, clearSecondHops, drain, makeTable, type ServerWeight, swapHops } from '../table/edit.js';
+import { TableError } from '../table/errors.js';
+import { type ForwardingTable, HASH_KEY_LENGTH, MAX_BUCKETS } from '../table/forwarding-table.js';
+import { readTableFile, writeTableFile } from '../table/table-file.js';
+import { encodeTableJson } from '../table/table-json.js';
+import { ExitCode } from './exit.js';
+import { describeDiff, describeRows, describeTable, diffToJson, summarize } from './table-output.js';
+
+/** `twohop table`: forwarding tables as files. */
+export function tableCommand(): Command {
+  return new Command('table')
+    .description('make, show, compare and check forwarding tables')
+    .addCommand(makeCommand())
+    .addCommand(showCommand())
+    .addCommand(diffCommand())
+    .addCommand(checkCommand());
+}
+
+const DEFAULT_BUCKETS = 65536;
+
+interface MakeOptions {
+  readonly from?: string;
+  readonly trafficset?: string;
+  readonly buckets: number;
+  readonly server?: readonly ServerWeight[];
+  readonly key?: Uint8Array;
+  readonly tableVersion: number;
+  readonly seed: number;
+  readonly clearSecondHops?: true;
+  readonly add?: number;
+  readonly drain?: number;
+  readonly secondHop: boolean;
+  readonly swap?: number;
+  readonly output: string;
+  readonly json?: true;
+}
+
+function makeCommand(): Command {
+  return new Command('make')
+    .description('make a new table, or the next version of one')
+    .option('--trafficset <name>', 'the trafficset that the table is for')
+    .option('--server <dip[=weight]>', 'a server and its share relative to the others; repeat it', servers)
+    .option(
+      '--buckets <n>',
+      'a power of two, more than 100 per server',
+      wholeNumber(1, MAX_BUCKETS),
+      DEFAULT_BUCKETS,
+    )
+    .option(
+      '--key <hex16|random>',
+      'secret of the flow hash: 16 hexadecimal digits (default: random)',
+      hashKey,
+    )
+    .option('--table-version <n>', 'version of a new table', wholeNumber(0, Number.MAX_SAFE_INTEGER), 1)
+    .option(
+      '--seed <n>',
+      'places buckets: the same seed gives the same table',
+      wholeNumber(0, 2 ** 32 - 1),
+      0,
+    )
+    .addOption(
+      new Option('--from <file>', 'begin with this table; the edits below are made in this order').conflicts([
+        'trafficset',
+        'server',
+        'buckets',
+        'key',
+        'tableVersion',
+      ]),
+    )
+    .option('--clear-second-hops', 'forget all second hops: connections that still live there break')
+    .option('--add <dip>', 'a server takes its share of first slots; who was first becomes second', dip)
+    .option('--drain <dip>', 'a server leaves all first slots and is kept as second hop', dip)
+    .option('--no-second-hop', 'with --drain: do not keep it; its connections break')
+    .option(
+      '--swap <fraction>',
+      'exchange the hops in this fraction (0 to 1) of the buckets with both',
+      fraction,
+    )
+    .requiredOption('-o, --output <file>', 'where to; replaced at once, so that nodes may follow it')
+    .option('--json', 'write the readable form; nodes read both')
+    .addHelpText(
+      'after',
+      `
+Drain and add speak of TCP: new connections go to the first hop. UDP flows go to the second.
+
+Examples:
+  twohop table make --trafficset web --server 10.0.1.1 --server 10.0.2.1=2 -o web.table
+  twohop table make --from web.table --drain 10.0.2.1 -o web.table
+  twohop table make --from web.table --json -o web.json`,
+    )
+    .action((options: MakeOptions, command: Command) => {
+      const table =
+        options.from === undefined
+          ? newTable(options, command)
+          : edit(readTableFile(options.from), options, command);
+      writeTableFile(options.output, table, options.json ? 'json' : 'binary');
+      print(`${options.output}: ${summarize(table)}`);
+    });
+}
+
+function newTable(options: MakeOptions, command: Command): ForwardingTable {
+  const { trafficset, server } = options;
+  if (trafficset === undefined || server === undefined) {
+    return usage(
+      command,
+      'give --trafficset and at least one --server for a new table, or --from for an old one',
+    );
+  }
+  const edits = [options.clearSecondHops, options.add, options.drain, options.swap];
+  if (edits.some((option) => option !== undefined) || !options.secondHop) {
+    return usage(command, 'a new table has nothing to edit yet: make it first, then edit it with --from');
+  }
+  return makeTable({
+    trafficset,
+    version: options.tableVersion,
+    hashKey: options.key ?? randomBytes(HASH_KEY_LENGTH),
+    buckets: options.buckets,
+    servers: server,
+    seed: options.seed,
+  });
+}
+
+function edit(old: ForwardingTable, options: MakeOptions, command: Command): ForwardingTable {
+  if (!options.secondHop && options.drain === undefined) usage(command, '--no-second-hop belongs to --drain');
+  let table = old;
+  if (options.clearSecondHops) table = clearSecondHops(table);
+  if (options.add !== undefined) table = addServer(table, options.add, options.seed);
+  if (options.drain !== undefined) table = drain(table, options.drain, { keepSecondHop: options.secondHop });
+  if (options.swap !== undefined) table = swapHops(table, options.swap, options.seed);
+  return table;
+}
+
+interface ShowOptions {
+  readonly rows?: readonly [number, number];
+  readonly json?: true;
+}
+
+function showCommand(): Command {
+  return new Command('show')
+    .description('show the shares of the servers, or the rows')
+    .argument('<file>', 'a forwarding table, in either form')
+    .option('--rows <a-b>', 'show these buckets', rowRange)
+    .addOption(
+      new Option('--json', 'print the readable form of the whole table, hash key included').conflicts('rows'),
+    )
+    .addHelpText(
+      'after',
+      `
+The summary shows a fingerprint of the hash key, not the key: it is a secret.
+
+Examples:
+  twohop table show web.table
+  twohop table show web.table --rows 0-15
+  twohop table show web.table --json | jq '.rows | length'`,
+    )
+    .action((file: string, options: ShowOptions) => {
+      const table = readTableFile(file);
+      if (options.json) process.stdout.write(encodeTableJson(table));
+      else print(options.rows === undefined ? describeTable(table) : describeRows(table, ...options.rows));
+    });
+}
+
+function diffCommand(): Command {
+  return new Command('diff')
+    .description('compare two tables: what changed, for whom, and what breaks')
+    .argument('<old>', 'a forwarding table')
+    .argument('<new>', 'another one')
+    .option('--rows <n>', 'list this many changed buckets', wholeNumber(0, MAX_BUCKETS), 20)
+    .option('--json', 'print everything as JSON')
+    .addHelpText(
+      'after',
+      `
+Example:
+  twohop table diff old.table web.table
+
+Exit codes:
+  0  the tables are for the same trafficset and send every flow the same way
+  1  they differ
+  2  a table cannot be read, or the command line is wrong`,
+    )
+    .action((oldFile: string, newFile: string, options: { readonly rows: number; readonly json?: true }) => {
+      const diff = diffTables(readTableFile(oldFile), readTableFile(newFile), options.rows);
+      print(options.json ? diffToJson(diff) : describeDiff(diff));
+      if (diff.differs) process.exitCode = ExitCode.Failed;
+    });
+}
+
+function checkCommand(): Command {
+  return new Command('check')
+    .description('tell what is wrong with tables')
+    .argument('[file...]', 'forwarding tables (default: those of the configuration)')
+    .option('-c, --config <cluster.yaml>', 'check against its servers and trafficsets')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  twohop table check web.table
+  twohop table check --config cluster.yaml
+
+Exit codes:
+  0  nothing is wrong; there may be warnings
+  1  a table is damaged or has errors
+  2  a file cannot be read, the configuration is wrong, or the command line is`,
+    )
+    .action((given: readonly string[], options: { readonly config?: string }, command: Command) => {
+      const cluster = options.config === undefined ? undefined : loadCluster(options.config);
+      const files = given.length > 0 ? given : (cluster?.trafficsets.map(({ table }) => table) ?? []);
+      if (files.length === 0) usage(command, 'give a table, or a configuration with --config');
+      for (const file of files) checkFile(file, cluster);
+    });
+}
+
+function checkFile(file: string, cluster: ClusterConfig | undefined): void {
+  let table: ForwardingTable;
+  try {
+    table = readTableFile(file);
+  } catch (error) {
+    // A file that can be read and is no sound table is what a check is for.
+    if (!(error instanceof TableError) || error.code === 'unreadable') throw error;
+    print(`${file}: error: ${error.code}: ${error.message.replace(`${file}: `, '')}`);
+    process.exitCode = ExitCode.Failed;
+    return;
+  }
+  const problems: TableProblem[] =
+    cluster === undefined ? checkTable(table) : checkTableInCluster(table, cluster);
+  for (const { severity, code, message } of problems) print(`${file}: ${severity}: ${code}: ${message}`);
+  if (problems.some(({ severity }) => severity === 'error')) process.exitCode = ExitCode.Failed;
+  else print(`${file}: ok: ${summarize(table)}`);
+}
+
+/** Ends with a message about the command line. */
+function usage(command: Command, message: string): never {
+  return command.error(`error: ${message}`, { exitCode: ExitCode.Usage });
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function servers(text: string, earlier: readonly ServerWeight[] = []): readonly ServerWeight[] {
+  const [address, weight] = text.split('=', 2);
+  return [...earlier, { dip: dip(address), weight: weight === undefined ? 1 : decimal(weight) }];
+}
+
+function dip(text: string): number {
+  try {
+    return parseIpv4(text);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function hashKey(text: string): Uint8Array {
+  if (text === 'random') return randomBytes(HASH_KEY_LENGTH);
+  if (/^[0-9a-f]{16}$/i.test(text)) return Buffer.from(text, 'hex');
+  throw new InvalidArgumentError('Give 16 hexadecimal digits, or "random".');
+}
+
+function fraction(text: string): number {
+  const value = decimal(text);
+  if (value >= 0 && value <= 1) return value;
+  throw new InvalidArgumentError('Give a number from 0 to 1.');
+}
+
+function decimal(text: string): number {
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text);
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is no number like 2 or 0.5.`);
+}
+
+function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`Give a whole number from ${least} to ${most}.`);
+  };
+}
+
+function rowRange(text: string): readonly [number, number] {
+  const match = /^(\d{1,8})(?:-(\d{1,8}))?$/.exec(text);
+  const first = Number(match?.[1] ?? Number.NaN);
+  const last = Number(match?.[2] ?? first);
+  if (first <= last) return [first, last];
+  throw new InvalidArgumentError('Give buckets like 0-15, low end first.');
+}
