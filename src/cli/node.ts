@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { destination, pino } from 'pino';
+import { destination, pino, stdTimeFunctions } from 'pino';
 import { loadNodeConfig, type NodeConfig } from '../node/config.js';
 import { AppliedNetwork } from '../node/network.js';
 import { planNetwork, printSteps, printUndo } from '../node/network-setup.js';
@@ -71,13 +71,22 @@ async function removeSetup(config: NodeConfig): Promise<void> {
     process.stdout.write('nothing was left behind\n');
     return;
   }
-  for (const line of await left.remove()) process.stderr.write(`could not be undone: ${line}\n`);
+  for (const line of await left.removeRules()) process.stderr.write(`could not be undone: ${line}\n`);
+  await left.removeDevice();
   process.stdout.write('removed what was left behind\n');
 }
 
 async function run(config: NodeConfig, options: NodeCommandOptions): Promise<void> {
   // Synchronous: the last line before a crash is the one that matters.
-  const log = pino({ level: config.logLevel, base: { server: config.name } }, destination({ sync: true }));
+  const log = pino(
+    {
+      level: config.logLevel,
+      base: { server: config.name },
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    destination({ sync: true }),
+  );
   let ending = false;
   const end = async (code: number) => {
     if (ending) return;

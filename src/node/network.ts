@@ -91,12 +91,25 @@ export class AppliedNetwork {
     }
   }
 
-  /** Takes everything back, last first. @returns what failed, as lines for a log: some of it may already be gone. */
-  async remove(): Promise<string[]> {
-    const failed = await undoAll(this.undo.splice(0));
-    rmSync(this.stateFile, { force: true });
-    return failed;
+  /**
+   * Takes back everything but the device, last first: no packet comes in any more.
+   * @returns what failed, as lines for a log: some of it may already be gone
+   */
+  async removeRules(): Promise<string[]> {
+    const rules = this.undo.filter((command) => !isDeviceRemoval(command));
+    this.undo = this.undo.filter(isDeviceRemoval);
+    return await undoAll(rules);
   }
+
+  /** Removes the device too, once nobody reads it any more. A device that was not persistent went with its reader. */
+  async removeDevice(): Promise<void> {
+    await undoAll(this.undo.splice(0));
+    rmSync(this.stateFile, { force: true });
+  }
+}
+
+function isDeviceRemoval(command: readonly string[]): boolean {
+  return command[0] === 'ip' && command[1] === 'link' && command[2] === 'del';
 }
 
 /** Runs the commands last first. @returns what failed */

@@ -62,6 +62,8 @@ export class TwohopNode {
   private admin: AdminServer | null = null;
   private readonly metrics: NodeMetrics;
   private config: NodeConfig;
+  /** Steering stands: from here on the server does what its health says. */
+  private isUp = false;
   /** While the workers still count by the old configuration's trafficsets. */
   private reloading = false;
 
@@ -117,6 +119,7 @@ export class TwohopNode {
     if (this.options.networkSetup) {
       this.network = await AppliedNetwork.apply(networkPlan(config), networkStateFile(config));
     }
+    this.isUp = true;
     log.info(
       {
         dip: config.dip,
@@ -268,9 +271,10 @@ export class TwohopNode {
   private health(): Health {
     const missing = [...this.followed].filter(([, { table }]) => table === null).map(([name]) => name);
     return {
-      ok: missing.length === 0 && this.plane !== null,
+      ok: this.isUp && missing.length === 0,
       detail: {
         server: this.config.name,
+        up: this.isUp,
         workers: this.config.workers,
         tables: Object.fromEntries(this.tables().map((table) => [table.trafficset, table.version])),
         ...(missing.length > 0 ? { withoutTable: missing } : {}),
@@ -278,17 +282,19 @@ export class TwohopNode {
     };
   }
 
-  /** Takes everything down again: steering first, so that no packet is taken that nobody would read. */
+  /** Takes everything down again: steering first, then the workers, then the device that they read. */
   async stop(): Promise<void> {
     const { log } = this.options;
+    this.isUp = false;
     for (const { follower } of this.followed.values()) follower.close();
-    const failed = (await this.network?.remove()) ?? [];
+    const failed = (await this.network?.removeRules()) ?? [];
     for (const line of failed) log.warn(`could not be undone: ${line}`);
-    this.network = null;
     await this.admin?.close();
     this.admin = null;
     await this.plane?.stop();
     this.plane = null;
+    await this.network?.removeDevice();
+    this.network = null;
   }
 }
 

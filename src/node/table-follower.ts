@@ -25,8 +25,8 @@ export class TableFollower {
   private watcher: FSWatcher | null = null;
   private settle: NodeJS.Timeout | null = null;
   private readonly look: NodeJS.Timeout;
-  /** Identity of the file last read, whether it was taken or refused. */
-  private seen = '';
+  /** Identity of the file last read, whether it was taken or refused; '' for none there, null before the first look. */
+  private seen: string | null = null;
   private current: ForwardingTable | null = null;
 
   constructor(
