@@ -97,9 +97,10 @@ describe('Ipv4View', () => {
   });
 
   it('refuses every truncation', () => {
-    for (let length = 0; length < frames.KATRAN_TCP4.length; length++) {
-      const reason = attach(frames.KATRAN_TCP4.subarray(0, length));
-      expect(reason).toBe(length < 20 ? Reason.Truncated : Reason.BadLength);
+    const bytes = frames.KATRAN_TCP4_OPTIONS;
+    for (let length = 0; length < bytes.length; length++) {
+      const reason = attach(bytes.subarray(0, length));
+      expect(reason).toBe(length < 24 ? Reason.Truncated : Reason.BadLength);
     }
   });
 
