@@ -1,0 +1,141 @@
+import { type SocketLookup, type SocketQueries, SocketState, TUPLE_SIZE } from '../path/sockets.js';
+import { parseIpv4, parseIpv6 } from '../table/address.js';
+import { IP_PROTOCOL_TCP, IP_PROTOCOL_UDP } from '../wire/ip.js';
+
+/** A connected socket, as people write it. Addresses of one family. */
+export interface ListedFlow {
+  readonly protocol: 'tcp' | 'udp';
+  /** The VIP's side. */
+  readonly local: string;
+  readonly localPort: number;
+  readonly remote: string;
+  readonly remotePort: number;
+}
+
+export interface ListedListener {
+  readonly protocol: 'tcp' | 'udp';
+  /** Every address of both families when not given. */
+  readonly address?: string;
+  readonly port: number;
+  /** Answers SYNs with cookies: every bare ACK that finds it completes a handshake. */
+  readonly cookies?: boolean;
+}
+
+export interface ListedSocketsOptions {
+  /** A delivered SYN that finds a listener makes a connection, as in a kernel. For replay of whole flows. */
+  readonly followSyns?: boolean;
+}
+
+/** Sockets from a list instead of a kernel: for replay and tests. Plain maps; not for the hot path. */
+export class ListedSockets implements SocketLookup {
+  private readonly flows = new Set<string>();
+  private readonly listeners = new Map<string, ListedListener>();
+  private readonly followSyns: boolean;
+  /** Connections that exist as soon as the batch has been delivered. */
+  private readonly coming: string[] = [];
+
+  constructor(options: ListedSocketsOptions = {}) {
+    this.followSyns = options.followSyns ?? false;
+  }
+
+  add(flow: ListedFlow): this {
+    this.flows.add(flowKey(flow));
+    return this;
+  }
+
+  /** @returns whether it was there */
+  remove(flow: ListedFlow): boolean {
+    return this.flows.delete(flowKey(flow));
+  }
+
+  listen(listener: ListedListener): this {
+    this.listeners.set(listenerKeyOf(listener), listener);
+    return this;
+  }
+
+  /** @returns whether it was there */
+  unlisten(listener: ListedListener): boolean {
+    return this.listeners.delete(listenerKeyOf(listener));
+  }
+
+  resolve(queries: SocketQueries): void {
+    for (let i = 0; i < queries.count; i++) {
+      queries.state[i] = this.flows.has(queryKey(queries, i))
+        ? SocketState.Established
+        : this.listenerFor(queries, i) === undefined
+          ? SocketState.None
+          : SocketState.Listening;
+    }
+  }
+
+  synAccepted(queries: SocketQueries, index: number): void {
+    const listener = this.listenerFor(queries, index);
+    if (listener !== undefined && listener.cookies !== true) this.expect(queries, index);
+  }
+
+  completesCookie(queries: SocketQueries, index: number): boolean {
+    if (this.listenerFor(queries, index)?.cookies !== true) return false;
+    this.expect(queries, index);
+    return true;
+  }
+
+  delivered(): void {
+    for (const flow of this.coming.splice(0)) this.flows.add(flow);
+  }
+
+  private expect(queries: SocketQueries, index: number): void {
+    if (this.followSyns) this.coming.push(queryKey(queries, index));
+  }
+
+  private listenerFor(queries: SocketQueries, index: number): ListedListener | undefined {
+    const port = queries.tuplesData.getUint16(index * TUPLE_SIZE + 32);
+    const protocol = queries.protocol[index];
+    const local = addressKey(queries, index, index * TUPLE_SIZE);
+    return (
+      this.listeners.get(listenerKey(protocol, local, port)) ??
+      this.listeners.get(listenerKey(protocol, ANY, port))
+    );
+  }
+}
+
+const ANY = '*';
+
+function protocolNumber(protocol: 'tcp' | 'udp'): number {
+  return protocol === 'tcp' ? IP_PROTOCOL_TCP : IP_PROTOCOL_UDP;
+}
+
+/** One spelling per address: its words in hexadecimal. */
+function parsedKey(address: string): string {
+  const words = address.includes(':') ? parseIpv6(address) : [parseIpv4(address)];
+  return words.map((word) => word.toString(16)).join(':');
+}
+
+function addressKey(queries: SocketQueries, index: number, at: number): string {
+  const words: string[] = [];
+  const size = queries.version[index] === 4 ? 4 : 16;
+  for (let byte = 0; byte < size; byte += 4) {
+    words.push(queries.tuplesData.getUint32(at + byte).toString(16));
+  }
+  return words.join(':');
+}
+
+function flowKey(flow: ListedFlow): string {
+  const local = `${parsedKey(flow.local)} ${flow.localPort}`;
+  return `${protocolNumber(flow.protocol)} ${local} ${parsedKey(flow.remote)} ${flow.remotePort}`;
+}
+
+function queryKey(queries: SocketQueries, index: number): string {
+  const at = index * TUPLE_SIZE;
+  const local = `${addressKey(queries, index, at)} ${queries.tuplesData.getUint16(at + 32)}`;
+  const remote = `${addressKey(queries, index, at + 16)} ${queries.tuplesData.getUint16(at + 34)}`;
+  return `${queries.protocol[index]} ${local} ${remote}`;
+}
+
+function listenerKeyOf(listener: ListedListener): string {
+  const address = listener.address === undefined ? ANY : parsedKey(listener.address);
+  return listenerKey(protocolNumber(listener.protocol), address, listener.port);
+}
+
+function listenerKey(protocol: number, address: string, port: number): string {
+  return `${protocol} ${address} ${port}`;
+}
