@@ -1,5 +1,25 @@
-import { IP_PROTOCOL_ICMP, IP_PROTOCOL_ICMPV6, IP_PROTOCOL_TCP, FragmentKind, IpPacket } from '../wire/ip.js';
+import { ICMP_HEADER, isIcmpError } from '../wire/icmp.js';
+import { isIcmpv6Error } from '../wire/icmpv6.js';
+import {
+  FragmentKind,
+  IP_PROTOCOL_ICMP,
+  IP_PROTOCOL_ICMPV6,
+  IP_PROTOCOL_TCP,
+  IP_PROTOCOL_UDP,
+  type IpPacket,
+} from '../wire/ip.js';
+import { IPV4_AT_DESTINATION, IPV4_AT_SOURCE } from '../wire/ipv4.js';
+import { IPV6_AT_DESTINATION, IPV6_AT_SOURCE } from '../wire/ipv6.js';
 import { Reason } from '../wire/reason.js';
+import {
+  TCP_AT_DATA_OFFSET,
+  TCP_AT_DESTINATION_PORT,
+  TCP_AT_FLAGS,
+  TCP_AT_SEQUENCE,
+  TCP_AT_SOURCE_PORT,
+  TCP_HEADER,
+} from '../wire/tcp.js';
+import { UDP_HEADER } from '../wire/udp.js';
 
 /**
  * The flow of one packet, always as the client's packets show it: source is the client, destination the VIP. For an
@@ -29,16 +49,6 @@ export class Flow {
   quoted = 0;
 }
 
-/** TCP flag bits (RFC 9293 section 3.1). */
-export const FLAG_FIN = 0x01;
-export const FLAG_SYN = 0x02;
-export const FLAG_RST = 0x04;
-export const FLAG_ACK = 0x10;
-
-const TCP_HEADER = 20;
-const UDP_HEADER = 8;
-const ICMP_HEADER = 8;
-
 /**
  * Reads the flow of a whole TCP or UDP packet.
  * @returns Ok, Truncated when the transport header does not fit, BadHeaderLength for a TCP data offset below 5 or
@@ -50,23 +60,24 @@ export function readTransportFlow(packet: IpPacket, flow: Flow): Reason {
   const room = packet.end - transport;
   if (packet.protocol === IP_PROTOCOL_TCP) {
     if (room < TCP_HEADER) return Reason.Truncated;
-    const headerLength = (data.getUint8(transport + 12) >>> 4) << 2;
+    const headerLength = (data.getUint8(transport + TCP_AT_DATA_OFFSET) >>> 4) << 2;
     if (headerLength < TCP_HEADER || headerLength > room) return Reason.BadHeaderLength;
-    flow.tcpFlags = data.getUint8(transport + 13);
-    flow.sequence = data.getUint32(transport + 4);
+    flow.tcpFlags = data.getUint8(transport + TCP_AT_FLAGS);
+    flow.sequence = data.getUint32(transport + TCP_AT_SEQUENCE);
   } else {
     if (room < UDP_HEADER) return Reason.Truncated;
     flow.tcpFlags = 0;
     flow.sequence = 0;
   }
-  const addresses = packet.offset + (packet.version === 4 ? 12 : 8);
+  const isIpv4 = packet.version === 4;
   flow.data = data;
   flow.version = packet.version;
   flow.protocol = packet.protocol;
-  flow.sourceOffset = addresses;
-  flow.destinationOffset = addresses + (packet.version === 4 ? 4 : 16);
-  flow.sourcePort = data.getUint16(transport);
-  flow.destinationPort = data.getUint16(transport + 2);
+  flow.sourceOffset = packet.offset + (isIpv4 ? IPV4_AT_SOURCE : IPV6_AT_SOURCE);
+  flow.destinationOffset = packet.offset + (isIpv4 ? IPV4_AT_DESTINATION : IPV6_AT_DESTINATION);
+  // UDP has its ports where TCP has them.
+  flow.sourcePort = data.getUint16(transport + TCP_AT_SOURCE_PORT);
+  flow.destinationPort = data.getUint16(transport + TCP_AT_DESTINATION_PORT);
   flow.quoted = 0;
   return Reason.Ok;
 }
@@ -94,37 +105,29 @@ export function readIcmp(packet: IpPacket, quote: IpPacket, flow: Flow): IcmpCla
   const start = packet.transport;
   if (packet.end - start < ICMP_HEADER) return IcmpClass.Malformed;
   const type = data.getUint8(start);
-  if (packet.protocol === IP_PROTOCOL_ICMP ? !isIcmpError(type) : !isIcmpv6Error(type)) return IcmpClass.Other;
+  if (packet.protocol === IP_PROTOCOL_ICMP ? !isIcmpError(type) : !isIcmpv6Error(type))
+    return IcmpClass.Other;
 
   if (quote.parseQuoted(data, start + ICMP_HEADER, packet.end) !== Reason.Ok) return IcmpClass.Malformed;
   if (quote.version !== packet.version) return IcmpClass.Malformed;
   const protocol = quote.protocol;
-  if (protocol !== IP_PROTOCOL_TCP && protocol !== 17) return IcmpClass.Other;
+  if (protocol !== IP_PROTOCOL_TCP && protocol !== IP_PROTOCOL_UDP) return IcmpClass.Other;
   if (quote.fragment === FragmentKind.Later) return IcmpClass.FragmentError;
   if (quote.end - quote.transport < 4) return IcmpClass.Malformed;
 
-  const addresses = quote.offset + (quote.version === 4 ? 12 : 8);
+  const isIpv4 = quote.version === 4;
   flow.data = data;
   flow.version = quote.version;
   flow.protocol = protocol;
-  flow.sourceOffset = addresses + (quote.version === 4 ? 4 : 16);
-  flow.destinationOffset = addresses;
-  flow.sourcePort = data.getUint16(quote.transport + 2);
-  flow.destinationPort = data.getUint16(quote.transport);
+  // Reversed: the quoted packet went from the VIP to the client.
+  flow.sourceOffset = quote.offset + (isIpv4 ? IPV4_AT_DESTINATION : IPV6_AT_DESTINATION);
+  flow.destinationOffset = quote.offset + (isIpv4 ? IPV4_AT_SOURCE : IPV6_AT_SOURCE);
+  flow.sourcePort = data.getUint16(quote.transport + TCP_AT_DESTINATION_PORT);
+  flow.destinationPort = data.getUint16(quote.transport + TCP_AT_SOURCE_PORT);
   flow.tcpFlags = 0;
   flow.sequence = 0;
   flow.quoted = 1;
   return IcmpClass.FlowError;
-}
-
-/** Destination unreachable, time exceeded, parameter problem (RFC 792). */
-export function isIcmpError(type: number): boolean {
-  return type === 3 || type === 11 || type === 12;
-}
-
-/** Destination unreachable, packet too big, time exceeded, parameter problem (RFC 4443). */
-export function isIcmpv6Error(type: number): boolean {
-  return type >= 1 && type <= 4;
 }
 
 export function isIcmp(protocol: number, version: number): boolean {

@@ -1,7 +1,10 @@
 import { Flow, IcmpClass, isIcmp, readIcmp, readTransportFlow } from '../flow/flow.js';
 import { NOT_VIP } from '../table/vip-matcher.js';
 import { FragmentKind, IP_PROTOCOL_TCP, IP_PROTOCOL_UDP, IpPacket } from '../wire/ip.js';
+import { IPV4_AT_DESTINATION } from '../wire/ipv4.js';
+import { IPV6_AT_DESTINATION } from '../wire/ipv6.js';
 import { Reason } from '../wire/reason.js';
+import { TCP_AT_DESTINATION_PORT } from '../wire/tcp.js';
 import type { PathState } from './state.js';
 
 /** What a packet is to the load balancer; both stages begin with this and differ in what they make of it. */
@@ -55,7 +58,7 @@ export class Classifier {
       const match = matchDestination(
         state,
         packet,
-        hasPorts ? data.getUint16(packet.transport + 2) : ANY_PORT,
+        hasPorts ? data.getUint16(packet.transport + TCP_AT_DESTINATION_PORT) : ANY_PORT,
       );
       if (match < 0) return match === NOT_VIP ? PacketClass.NotVip : PacketClass.NoService;
       this.trafficset = match;
@@ -90,9 +93,13 @@ export class Classifier {
 
 function matchDestination(state: PathState, packet: IpPacket, port: number): number {
   if (packet.version === 4) {
-    return state.vips.match4(packet.data.getUint32(packet.offset + 16), packet.protocol, port);
+    return state.vips.match4(
+      packet.data.getUint32(packet.offset + IPV4_AT_DESTINATION),
+      packet.protocol,
+      port,
+    );
   }
-  return state.vips.match6(packet.data, packet.offset + 24, packet.protocol, port);
+  return state.vips.match6(packet.data, packet.offset + IPV6_AT_DESTINATION, packet.protocol, port);
 }
 
 function matchFlow(state: PathState, flow: Flow): number {
@@ -110,9 +117,10 @@ function matchFlow(state: PathState, flow: Flow): number {
 function sameVip(packet: IpPacket, flow: Flow): boolean {
   const data = packet.data;
   const quoted = flow.destinationOffset;
-  if (packet.version === 4) return data.getUint32(packet.offset + 16) === data.getUint32(quoted);
+  if (packet.version === 4)
+    return data.getUint32(packet.offset + IPV4_AT_DESTINATION) === data.getUint32(quoted);
   for (let i = 0; i < 16; i += 4) {
-    if (data.getUint32(packet.offset + 24 + i) !== data.getUint32(quoted + i)) return false;
+    if (data.getUint32(packet.offset + IPV6_AT_DESTINATION + i) !== data.getUint32(quoted + i)) return false;
   }
   return true;
 }

@@ -1,4 +1,5 @@
-import { IP_PROTOCOL_IPIP, IP_PROTOCOL_IPV6 } from '../wire/ip.js';
+import { GUE_HOP, gueOverhead } from '../wire/gue.js';
+import { IP_PROTOCOL_IPIP, IP_PROTOCOL_IPV6, IP_PROTOCOL_UDP } from '../wire/ip.js';
 
 /**
  * Writes outer IPv4, UDP, GUE and the hop list in front of a packet, into the slot's headroom.
@@ -9,11 +10,10 @@ import { IP_PROTOCOL_IPIP, IP_PROTOCOL_IPV6 } from '../wire/ip.js';
  */
 
 /** Outer IPv4 20, UDP 8, GUE 4, private data 4. */
-export const ENCAPSULATION_BASE = 36;
-export const HOP_LENGTH = 4;
+export const ENCAPSULATION_BASE = gueOverhead(0);
+export const HOP_LENGTH = GUE_HOP;
 
 const TTL = 64;
-const PROTOCOL_UDP = 17;
 
 /**
  * @param inner offset of the packet to wrap; the header is written to end there
@@ -42,14 +42,14 @@ export function encapsulate(
   const at = inner - overhead;
 
   // Sum of the header's constant words 0x4500, 0x0000, 0x4000 and 0x4011, then what varies (RFC 1071).
-  let sum = 0x4500 + 0x4000 + ((TTL << 8) | PROTOCOL_UDP) + total;
+  let sum = 0x4500 + 0x4000 + ((TTL << 8) | IP_PROTOCOL_UDP) + total;
   sum += (source >>> 16) + (source & 0xffff) + (destination >>> 16) + (destination & 0xffff);
   sum = (sum & 0xffff) + (sum >>> 16);
   sum = (sum & 0xffff) + (sum >>> 16);
 
   data.setUint32(at, 0x45000000 | total);
   data.setUint32(at + 4, 0x00004000);
-  data.setUint32(at + 8, (TTL << 24) | (PROTOCOL_UDP << 16) | (~sum & 0xffff));
+  data.setUint32(at + 8, (TTL << 24) | (IP_PROTOCOL_UDP << 16) | (~sum & 0xffff));
   data.setUint32(at + 12, source);
   data.setUint32(at + 16, destination);
   data.setUint32(at + 20, (sourcePort << 16) | port);

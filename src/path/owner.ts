@@ -1,5 +1,6 @@
-import { FLAG_ACK, FLAG_FIN, FLAG_RST, FLAG_SYN, type Flow } from '../flow/flow.js';
+import type { Flow } from '../flow/flow.js';
 import { IP_PROTOCOL_TCP } from '../wire/ip.js';
+import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../wire/tcp.js';
 import { type SocketLookup, SocketQueries, SocketState, TUPLE_SIZE } from './sockets.js';
 import type { TrafficsetState } from './state.js';
 import { Verdict } from './verdict.js';
@@ -53,7 +54,7 @@ export class Owner {
     slot: number,
     forwardSyn: number,
   ): number {
-    const isSyn = flow.protocol === IP_PROTOCOL_TCP && (flow.tcpFlags & FLAG_SYN) !== 0;
+    const isSyn = flow.protocol === IP_PROTOCOL_TCP && (flow.tcpFlags & TCP_SYN) !== 0;
     if (isSyn && (forwardSyn === 0 || nextHop === 0)) {
       writeQuery(this.syn, 0, flow);
       this.sockets.synAccepted(this.syn, 0, flow.sequence);
@@ -89,7 +90,7 @@ export class Owner {
     // Only a listener here. A bare ACK may still be ours, when the listener answered the SYN with a cookie.
     if (
       this.queries.protocol[index] === IP_PROTOCOL_TCP &&
-      (this.tcpFlags[index] & (FLAG_ACK | FLAG_FIN | FLAG_RST | FLAG_SYN)) === FLAG_ACK &&
+      (this.tcpFlags[index] & (TCP_ACK | TCP_FIN | TCP_RST | TCP_SYN)) === TCP_ACK &&
       this.sockets.completesCookie(this.queries, index, this.sequence[index])
     ) {
       return Verdict.AcceptSynCookie;

@@ -1,6 +1,9 @@
-import { update16, update32 } from '../wire/checksum.js';
+import { udpUpdate16, udpUpdate32, update32 } from '../wire/checksum.js';
+import { GUE_AT_HOPS, GUE_AT_NEXT_HOP, GUE_HEADER, GUE_HOP } from '../wire/gue.js';
 import { FragmentKind, IP_PROTOCOL_IPIP, IP_PROTOCOL_IPV6, IP_PROTOCOL_UDP, IpPacket } from '../wire/ip.js';
+import { IPV4_AT_CHECKSUM, IPV4_AT_DESTINATION, IPV4_AT_SOURCE } from '../wire/ipv4.js';
 import { Reason } from '../wire/reason.js';
+import { UDP_AT_CHECKSUM, UDP_AT_DESTINATION_PORT, UDP_HEADER } from '../wire/udp.js';
 import type { PacketBatch } from './batch.js';
 import { Classifier, PacketClass } from './classify.js';
 import { type PathCounters, Stage } from './counters.js';
@@ -9,8 +12,12 @@ import type { SocketLookup } from './sockets.js';
 import type { PathState } from './state.js';
 import { ACTION_OF, Verdict } from './verdict.js';
 
-/** UDP 8, GUE 4, private data 4: what must follow the outer IPv4 header. */
-const WRAPPER_MINIMUM = 16;
+/** Offsets from the outer UDP header: the private data, in it next_hop and hop_count, and behind it the hops. */
+const PRIVATE_AT = UDP_HEADER + GUE_HEADER;
+const NEXT_HOP_AT = UDP_HEADER + GUE_AT_NEXT_HOP;
+const HOPS_AT = UDP_HEADER + GUE_AT_HOPS;
+/** What must follow the outer IPv4 header at least. */
+const WRAPPER_MINIMUM = HOPS_AT;
 /** Bits of the private data's first byte: version 0xf0, forward_syn, last_hop_gre, two unused. */
 const FORWARD_SYN = 0x08;
 const NOT_UNDERSTOOD = 0xf7;
@@ -85,24 +92,27 @@ export class Redirector {
     if (outer.protocol !== IP_PROTOCOL_UDP) return Verdict.DropNotOurs;
     const udp = outer.transport;
     if (outer.end - udp < WRAPPER_MINIMUM) return Verdict.DropMalformedGue;
-    if (data.getUint32(offset + 16) !== state.dip || data.getUint16(udp + 2) !== state.port) {
+    if (
+      data.getUint32(offset + IPV4_AT_DESTINATION) !== state.dip ||
+      data.getUint16(udp + UDP_AT_DESTINATION_PORT) !== state.port
+    ) {
       return Verdict.DropNotOurs;
     }
-    if (!state.isUnderlay(data.getUint32(offset + 12))) return Verdict.DropStranger;
+    if (!state.isUnderlay(data.getUint32(offset + IPV4_AT_SOURCE))) return Verdict.DropStranger;
 
     // GUE variant and control bit must be 0, as must the flags.
-    const gue = data.getUint32(udp + 8);
+    const gue = data.getUint32(udp + UDP_HEADER);
     const headerWords = gue >>> 24;
     const protocol = (gue >>> 16) & 0xff;
     if (headerWords > 0x1f || (gue & 0xffff) !== 0) return Verdict.DropMalformedGue;
-    const privateData = data.getUint32(udp + 12);
+    const privateData = data.getUint32(udp + PRIVATE_AT);
     const privateFlags = privateData >>> 24;
     if ((privateFlags & NOT_UNDERSTOOD) !== 0 || (privateData & 0xff0000) !== 0) {
       return Verdict.DropMalformedGue;
     }
     const nextHop = (privateData >>> 8) & 0xff;
     const hopCount = privateData & 0xff;
-    const inner = udp + 12 + headerWords * 4;
+    const inner = udp + PRIVATE_AT + headerWords * 4;
     if (headerWords !== 1 + hopCount || nextHop > hopCount || inner > outer.end) return Verdict.DropHopList;
 
     const kind = classifier.classify(state, data, inner, outer.end);
@@ -117,7 +127,7 @@ export class Redirector {
     this.innerEnd[i] = packet.end;
     if (kind !== PacketClass.Flow && kind !== PacketClass.FlowError) return verdictOfClass(kind);
 
-    const hop = nextHop < hopCount ? data.getUint32(udp + 16 + nextHop * 4) : 0;
+    const hop = nextHop < hopCount ? data.getUint32(udp + HOPS_AT + nextHop * GUE_HOP) : 0;
     // A hop outside the underlay is a lie: following it would make this server a reflector.
     if (hop !== 0 && !state.isUnderlay(hop)) return Verdict.DropHopList;
     batch.nextHop[i] = hop;
@@ -142,20 +152,22 @@ export class Redirector {
  * one.
  */
 function rewriteOuter(data: DataView, offset: number, headerLength: number, hop: number): void {
-  const source = data.getUint32(offset + 12);
-  const self = data.getUint32(offset + 16);
+  const source = data.getUint32(offset + IPV4_AT_SOURCE);
+  const self = data.getUint32(offset + IPV4_AT_DESTINATION);
   const udp = offset + headerLength;
-  data.setUint32(offset + 12, self);
-  data.setUint32(offset + 16, hop);
+  data.setUint32(offset + IPV4_AT_SOURCE, self);
+  data.setUint32(offset + IPV4_AT_DESTINATION, hop);
   // Our own address moves from destination to source: only the old source leaves the sum, only the hop enters.
-  data.setUint16(offset + 10, update32(data.getUint16(offset + 10), source, hop));
+  data.setUint16(offset + IPV4_AT_CHECKSUM, update32(data.getUint16(offset + IPV4_AT_CHECKSUM), source, hop));
 
-  const hops = data.getUint16(udp + 14);
-  data.setUint16(udp + 14, hops + 0x0100);
-  const checksum = data.getUint16(udp + 6);
+  const hops = data.getUint16(udp + NEXT_HOP_AT);
+  data.setUint16(udp + NEXT_HOP_AT, hops + 0x0100);
+  const checksum = data.getUint16(udp + UDP_AT_CHECKSUM);
   if (checksum !== 0) {
-    const updated = update16(update32(checksum, source, hop), hops, hops + 0x0100);
-    data.setUint16(udp + 6, updated === 0 ? 0xffff : updated);
+    data.setUint16(
+      udp + UDP_AT_CHECKSUM,
+      udpUpdate16(udpUpdate32(checksum, source, hop), hops, hops + 0x0100),
+    );
   }
 }
 

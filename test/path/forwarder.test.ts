@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { FLAG_ACK, FLAG_SYN } from '../../src/flow/flow.js';
 import { FlowKey } from '../../src/flow/flow-key.js';
 import { halfSipHash24 } from '../../src/flow/halfsiphash.js';
 import { PacketBatch } from '../../src/path/batch.js';
@@ -8,6 +7,7 @@ import { Forwarder } from '../../src/path/forwarder.js';
 import { SocketState } from '../../src/path/sockets.js';
 import { type PathConfig, PathState } from '../../src/path/state.js';
 import { Action, VERDICTS, Verdict } from '../../src/path/verdict.js';
+import { TCP_ACK, TCP_SYN } from '../../src/wire/tcp.js';
 import { addressBytes, CLIENT4, CLIENT6, makePacket, makeTooBig, VIP4, VIP6, wrapPacket } from './packets.js';
 import { FakeSockets, OTHER, pathConfig, SELF, THIRD, uniformTable } from './support.js';
 
@@ -85,11 +85,11 @@ describe('forwarder', () => {
 
   describe('when this server is the first hop', () => {
     const config = pathConfig([{ ...WEB, table: uniformTable(SELF, OTHER) }]);
-    const ack = makePacket({ flags: FLAG_ACK });
+    const ack = makePacket({ flags: TCP_ACK });
 
     it('takes a SYN in, and tells the sockets of it', () => {
       const sockets = new FakeSockets();
-      const syn = makePacket({ flags: FLAG_SYN, sequence: 77 });
+      const syn = makePacket({ flags: TCP_SYN, sequence: 77 });
       const result = forward(config, syn, sockets);
       expect(result.verdict).toBe('accept_syn');
       expect(result.bytes).toEqual(syn);
@@ -142,7 +142,7 @@ describe('forwarder', () => {
       );
       const batch = new PacketBatch({ capacity: 4 });
       for (const sourcePort of [40_001, 40_002, 40_003])
-        batch.push(makePacket({ flags: FLAG_ACK, sourcePort }));
+        batch.push(makePacket({ flags: TCP_ACK, sourcePort }));
       batch.push(makePacket());
       new Forwarder(new PathState(config), new PathCounters(1), sockets, 4).process(batch);
       expect([...batch.verdict].map((code) => VERDICTS[code].name)).toEqual([
@@ -163,15 +163,15 @@ describe('forwarder', () => {
       );
 
     it('takes in the bare ACK that completes a handshake of this listener', () => {
-      const ack = makePacket({ flags: FLAG_ACK, sequence: 1001 });
+      const ack = makePacket({ flags: TCP_ACK, sequence: 1001 });
       expect(forward(config, ack, listening(true)).verdict).toBe('accept_syn_cookie');
     });
 
     it('sends on an ACK that this listener did not ask for', () => {
-      expect(forward(config, makePacket({ flags: FLAG_ACK, sequence: 1001 }), listening(false)).verdict).toBe(
+      expect(forward(config, makePacket({ flags: TCP_ACK, sequence: 1001 }), listening(false)).verdict).toBe(
         'redirect',
       );
-      expect(forward(config, makePacket({ flags: FLAG_ACK, sequence: 1002 }), listening(true)).verdict).toBe(
+      expect(forward(config, makePacket({ flags: TCP_ACK, sequence: 1002 }), listening(true)).verdict).toBe(
         'redirect',
       );
     });
@@ -192,7 +192,7 @@ describe('forwarder', () => {
         destination: client,
         sourcePort: 80,
         destinationPort: 40_000,
-        flags: FLAG_ACK,
+        flags: TCP_ACK,
         payload: 1000,
       });
       const config = pathConfig([{ ...WEB, table: uniformTable(OTHER, THIRD) }]);

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FLAG_ACK } from '../../src/flow/flow.js';
 import { PacketBatch } from '../../src/path/batch.js';
 import { PathCounters } from '../../src/path/counters.js';
 import { Forwarder } from '../../src/path/forwarder.js';
@@ -8,6 +7,7 @@ import { Redirector } from '../../src/path/redirector.js';
 import { SocketState } from '../../src/path/sockets.js';
 import { PathState } from '../../src/path/state.js';
 import { Action, VERDICTS, Verdict } from '../../src/path/verdict.js';
+import { TCP_ACK } from '../../src/wire/tcp.js';
 import { CLIENT4, CLIENT6, makePacket, makeTooBig, VIP4, VIP6, wrapPacket } from './packets.js';
 import { FakeSockets, OTHER, pathConfig, SELF, THIRD, uniformTable } from './support.js';
 
@@ -75,9 +75,9 @@ function optioned(): Uint8Array {
 
 const VIP_PACKETS = [
   makePacket(),
-  makePacket({ flags: FLAG_ACK }),
+  makePacket({ flags: TCP_ACK }),
   makePacket({ version: 6 }),
-  makePacket({ version: 6, flags: FLAG_ACK }),
+  makePacket({ version: 6, flags: TCP_ACK }),
   makePacket({ protocol: 'udp', destinationPort: 7001 }),
   makePacket({ protocol: 'udp', destinationPort: 53 }),
   makeTooBig(reply(4), 1300),

@@ -1,4 +1,3 @@
-import { FLAG_SYN } from '../../src/flow/flow.js';
 import { parseIpv4, parseIpv6 } from '../../src/table/address.js';
 import { writeTransportChecksum } from '../../src/wire/checksum.js';
 import { encodeGueHopsInto } from '../../src/wire/gue.js';
@@ -7,7 +6,7 @@ import { encodeIcmpv6ErrorInto } from '../../src/wire/icmpv6.js';
 import { IP_PROTOCOL_TCP, IP_PROTOCOL_UDP, IpPacket } from '../../src/wire/ip.js';
 import { encodeIpv4Into } from '../../src/wire/ipv4.js';
 import { encodeIpv6Into } from '../../src/wire/ipv6.js';
-import { encodeTcpInto } from '../../src/wire/tcp.js';
+import { encodeTcpInto, TCP_SYN } from '../../src/wire/tcp.js';
 import { encodeUdpInto } from '../../src/wire/udp.js';
 
 /** Whole packets with right checksums, for tests. */
@@ -54,7 +53,7 @@ export function makePacket(spec: PacketSpec = {}): Uint8Array {
   const sourcePort = spec.sourcePort ?? 40_000;
   const destinationPort = spec.destinationPort ?? 80;
   if (isTcp) {
-    const flags = spec.flags ?? FLAG_SYN;
+    const flags = spec.flags ?? TCP_SYN;
     encodeTcpInto(data, ipHeader, sourcePort, destinationPort, spec.sequence ?? 1000, 0, flags);
   } else {
     encodeUdpInto(data, ipHeader, sourcePort, destinationPort, length - ipHeader);

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { FLAG_ACK } from '../../src/flow/flow.js';
 import { PacketBatch } from '../../src/path/batch.js';
 import { PathCounters } from '../../src/path/counters.js';
 import { Redirector } from '../../src/path/redirector.js';
@@ -7,6 +6,7 @@ import { SocketState } from '../../src/path/sockets.js';
 import { PathState } from '../../src/path/state.js';
 import { VERDICTS } from '../../src/path/verdict.js';
 import { checksum } from '../../src/wire/checksum.js';
+import { TCP_ACK } from '../../src/wire/tcp.js';
 import { CLIENT4, makePacket, makeTooBig, VIP4, wrapPacket } from './packets.js';
 import { FakeSockets, pathConfig, THIRD } from './support.js';
 
@@ -33,7 +33,7 @@ function redirect(packet: Uint8Array, sockets = new FakeSockets(), state = STATE
 const established = () => new FakeSockets(() => SocketState.Established);
 const listening = () => new FakeSockets(() => SocketState.Listening);
 const HOPS = { hops: ['10.0.3.1'] };
-const ack = makePacket({ flags: FLAG_ACK });
+const ack = makePacket({ flags: TCP_ACK });
 
 describe('redirector, TCP', () => {
   it.each([4, 6] as const)('unwraps a SYN over IPv%i', (version) => {
