@@ -1,5 +1,15 @@
 import { readFileSync } from 'node:fs';
-import { type Document, isMap, isNode, isScalar, isSeq, LineCounter, type Pair, parseDocument } from 'yaml';
+import {
+  type Document,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Pair,
+  parseDocument,
+  visit,
+} from 'yaml';
 import { z } from 'zod';
 import { nearest } from './nearest.js';
 
@@ -67,17 +77,39 @@ export function parseYaml<Shape, Result>(
     const place = placeOf(lines, offsetOf(document, path, subject));
     problems.push({ file, ...place, path: formatPath(path), message });
   };
-  for (const { pos, message } of [...document.errors, ...document.warnings]) {
+  for (const { code, pos, message } of [...document.errors, ...document.warnings]) {
     // The first line is the reason; the rest quotes the source.
-    problems.push({ file, ...placeOf(lines, pos[0]), path: '', message: message.split(/ at line \d|\n/)[0] });
+    const [reason] = message.split(/ at line \d|\n/);
+    const several = 'a second document begins here: one file is one document';
+    problems.push({
+      file,
+      ...placeOf(lines, pos[0]),
+      path: '',
+      message: code === 'MULTIPLE_DOCS' ? several : reason,
+    });
   }
+  visit(document, {
+    Alias(_, alias) {
+      if (alias.resolve(document) !== undefined) return;
+      const place = placeOf(lines, startOf(alias) ?? 0);
+      problems.push({
+        file,
+        ...place,
+        path: '',
+        message: `there is no anchor &${alias.source} before this alias`,
+      });
+    },
+  });
   refuse(problems);
   const result = shape.safeParse(toPlain(document, file), { error: expectation, reportInput: true });
   if (!result.success) {
     for (const issue of result.error.issues) {
       const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)));
       if (issue.code === 'unrecognized_keys') {
-        for (const key of issue.keys) at([...path, key], issue.message, 'key');
+        // One line per key, see strictShape.
+        const messages = issue.message.split('\n');
+        for (const [index, key] of issue.keys.entries())
+          at([...path, key], messages[index] ?? messages[0], 'key');
       } else {
         at(path, issue.code === 'custom' ? issue.message : `${issue.message}, got ${show(issue.input)}`);
       }
@@ -95,10 +127,11 @@ export function strictShape<Shape extends z.ZodRawShape>(shape: Shape) {
   return z.strictObject(shape, {
     error: (issue) => {
       if (issue.code !== 'unrecognized_keys') return undefined;
-      const hints = issue.keys.map((key) => nearest(key, known)).filter((hint) => hint !== undefined);
-      return hints.length > 0
-        ? `unknown key, did you mean ${hints.join(' and ')}?`
-        : `unknown key, known are ${known.join(', ')}`;
+      const messages = issue.keys.map((key) => {
+        const hint = nearest(key, known);
+        return `unknown key, ${hint === undefined ? `known are ${known.join(', ')}` : `did you mean ${hint}?`}`;
+      });
+      return messages.join('\n');
     },
   });
 }
@@ -136,11 +169,9 @@ const expectation: z.core.$ZodErrorMap = (issue) => {
     case 'invalid_value':
       return `expected ${issue.values.map((value) => String(value)).join(' or ')}`;
     case 'too_small':
-      return issue.origin === 'array'
-        ? `expected at least ${issue.minimum} ${issue.minimum === 1 ? 'entry' : 'entries'}`
-        : `expected ${issue.origin === 'string' ? 'a longer text' : `at least ${issue.minimum}`}`;
+      return `expected ${issue.inclusive ? 'at least' : 'more than'} ${amount(issue.minimum, issue.origin)}`;
     case 'too_big':
-      return issue.origin === 'number' ? `expected at most ${issue.maximum}` : `expected less than that`;
+      return `expected ${issue.inclusive ? 'at most' : 'less than'} ${amount(issue.maximum, issue.origin)}`;
     default:
       return undefined;
   }
@@ -154,6 +185,14 @@ const KINDS: Readonly<Record<string, string>> = {
   number: 'a number',
   boolean: 'true or false',
 };
+
+/** `5`, `1 entry`, `3 characters` */
+function amount(limit: number | bigint, origin: string): string {
+  const one = Number(limit) === 1;
+  if (origin === 'array') return `${limit} ${one ? 'entry' : 'entries'}`;
+  if (origin === 'string') return `${limit} ${one ? 'character' : 'characters'}`;
+  return `${limit}`;
+}
 
 function show(value: unknown): string {
   if (value === undefined) return 'nothing';
