@@ -28,8 +28,9 @@ const DESTINATION_PORT = 26;
 const SOURCE = 28;
 const DESTINATION = 44;
 const COOKIE = 64;
-/** `idiag_state` of the answer. */
+/** `idiag_state` and `idiag_cookie` of the answer, a `struct inet_diag_msg`. */
 const STATE = 17;
+const ANSWER_COOKIE = 60;
 
 const TCP_ESTABLISHED = 1;
 const TCP_CLOSE_WAIT = 8;
@@ -45,10 +46,10 @@ const MAX_CALLS = 64;
  */
 export class KernelSockets implements DurableLookup {
   /**
-   * After `resolve`: 1 where the socket found is a connected TCP socket whose end {@link DestroyEvents} announces.
-   * Handshakes in progress and TIME_WAIT are found as well, but vanish without an event.
+   * After `resolve`: the cookie of each connected TCP socket. Handshakes in progress and TIME_WAIT are found as well,
+   * but vanish without an event: theirs are 0.
    */
-  durable: Uint8Array = new Uint8Array(MESSAGES);
+  cookies: Uint32Array = new Uint32Array(2 * MESSAGES);
   private readonly socket: NetlinkSocket;
   private readonly requests = new NativeMemory(MESSAGES * REQUEST_SIZE);
   private sequence = 1;
@@ -110,7 +111,7 @@ export class KernelSockets implements DurableLookup {
   }
 
   resolve(queries: SocketQueries): void {
-    if (this.durable.length < queries.capacity) this.durable = new Uint8Array(queries.capacity);
+    if (this.cookies.length < 2 * queries.capacity) this.cookies = new Uint32Array(2 * queries.capacity);
     for (let from = 0; from < queries.count; from += MESSAGES) {
       this.ask(queries, from, Math.min(MESSAGES, queries.count - from));
     }
@@ -135,7 +136,8 @@ export class KernelSockets implements DurableLookup {
     this.sequence = (base + count) >>> 0;
     for (let i = 0; i < count; i++) {
       queries.state[from + i] = SocketState.Failed;
-      this.durable[from + i] = 0;
+      this.cookies[2 * (from + i)] = 0;
+      this.cookies[2 * (from + i) + 1] = 0;
       this.writeRequest(i, (base + i) >>> 0, queries, from + i);
     }
     if (!this.socket.request(this.requests, count * REQUEST_SIZE)) return;
@@ -187,7 +189,10 @@ export class KernelSockets implements DurableLookup {
         return;
       }
       queries.state[index] = state === TCP_LISTEN ? SocketState.Listening : SocketState.Established;
-      if (state === TCP_ESTABLISHED || state === TCP_CLOSE_WAIT) this.durable[index] = 1;
+      if (state === TCP_ESTABLISHED || state === TCP_CLOSE_WAIT) {
+        this.cookies[2 * index] = data.getUint32(at + ANSWER_COOKIE, true);
+        this.cookies[2 * index + 1] = data.getUint32(at + ANSWER_COOKIE + 4, true);
+      }
     } else if (type === NLMSG_ERROR && data.getInt32(at + NLMSG_PAYLOAD, true) === -Errno.ENOENT) {
       queries.state[index] = SocketState.None;
     }

@@ -43,7 +43,7 @@ export interface CacheCounters {
 const DEFAULT_ENTRIES = 1 << 16;
 const DEFAULT_LIFETIME = 1000;
 
-/** Words per entry (one cache line): tuple 9, version, kind, mark, expiry, unused. */
+/** Words per entry (one cache line): tuple 9, then these, then one unused. */
 const STRIDE = 16;
 const VERSION = TUPLE_WORDS;
 const KIND = TUPLE_WORDS + 1;
@@ -51,6 +51,8 @@ const KIND = TUPLE_WORDS + 1;
 const MARK = TUPLE_WORDS + 2;
 /** Milliseconds, wrapping. */
 const EXPIRY = TUPLE_WORDS + 3;
+const COOKIE = TUPLE_WORDS + 4;
+const COOKIE_HIGH = TUPLE_WORDS + 5;
 
 /** Kinds: empty, or one more than the SocketState remembered. */
 const EMPTY = 0;
@@ -83,6 +85,8 @@ export class CachedSockets implements SocketLookup {
   private readonly epochs: SynEpochs;
   private readonly syns: SynMemory;
   private readonly table: Int32Array;
+  /** By cookie: where in the table the socket is. Every entry of kind FOUND is found this way, or voided. */
+  private readonly placeOf: Int32Array;
   private readonly mask: number;
   /** Grows with every loss of announcements; entries with an older count are void. */
   private flushes = 0;
@@ -114,6 +118,7 @@ export class CachedSockets implements SocketLookup {
     this.epochs = new SynEpochs(options.shared.epochs);
     this.syns = new SynMemory(options.shared.syns);
     this.table = new Int32Array(entries * STRIDE);
+    this.placeOf = new Int32Array(entries);
     this.mask = entries - 1;
   }
 
@@ -247,20 +252,23 @@ export class CachedSockets implements SocketLookup {
 
   /** Keeps the answer to question `q`, if it is of a kind that may be kept. */
   private remember(q: number, now: number): void {
-    const { asked, table } = this;
+    const { asked } = this;
     if (asked.protocol[q] !== IP_PROTOCOL_TCP) return;
     const state = asked.state[q];
-    let mark = 0;
-    if (state === SocketState.Established) {
-      if (this.ends === null || this.inner.durable[q] === 0) return;
-      mark = this.flushes;
-    } else if (state === SocketState.None || state === SocketState.Listening) {
-      mark = this.askedEpoch[q];
-      if (mark === BUSY) return;
-    } else {
-      return;
-    }
     const at = (this.askedHash[q] & this.mask) * STRIDE;
+    if (state === SocketState.Established) {
+      const low = this.inner.cookies[2 * q];
+      const high = this.inner.cookies[2 * q + 1];
+      if (this.ends === null || (low | high) === 0) return;
+      this.write(at, q, state, this.flushes, now);
+      this.index(at, low | 0, high | 0);
+    } else if (state === SocketState.None || state === SocketState.Listening) {
+      if (this.askedEpoch[q] !== BUSY) this.write(at, q, state, this.askedEpoch[q], now);
+    }
+  }
+
+  private write(at: number, q: number, state: number, mark: number, now: number): void {
+    const { asked, table } = this;
     if (table[at + KIND] !== EMPTY && !this.holds(at, asked, q)) this.counters.evictions++;
     const data = asked.tuplesData;
     for (let word = 0; word < TUPLE_WORDS; word++) {
@@ -270,6 +278,20 @@ export class CachedSockets implements SocketLookup {
     table[at + KIND] = state + 1;
     table[at + MARK] = mark;
     table[at + EXPIRY] = now + this.lifetime;
+  }
+
+  /** Makes the entry findable by its socket's cookie. Cookies are counted up, so recent ones seldom collide. */
+  private index(at: number, low: number, high: number): void {
+    const { table, placeOf } = this;
+    const slot = low & this.mask;
+    const other = placeOf[slot];
+    if (other !== at && table[other + KIND] === FOUND && (table[other + COOKIE] & this.mask) === slot) {
+      table[other + KIND] = EMPTY;
+      this.counters.evictions++;
+    }
+    placeOf[slot] = at;
+    table[at + COOKIE] = low;
+    table[at + COOKIE_HIGH] = high;
   }
 
   private holds(at: number, queries: SocketQueries, index: number): boolean {
@@ -284,7 +306,7 @@ export class CachedSockets implements SocketLookup {
 
   /** Forgets the sockets that have ended. */
   private takeEnds(): void {
-    const { ends, table } = this;
+    const { ends } = this;
     if (ends === null) return;
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const taken = ends.take();
@@ -293,13 +315,17 @@ export class CachedSockets implements SocketLookup {
         this.flushes++;
         continue;
       }
-      const { tuples } = ends;
-      for (let i = 0; i < tuples.count; i++) {
-        const at = (hashTuple(tuples, i, this.seed) & this.mask) * STRIDE;
-        if (table[at + KIND] === FOUND && this.holds(at, tuples, i)) table[at + KIND] = EMPTY;
-      }
+      for (let i = 0; i < taken; i++) this.forget(ends.cookies[2 * i] | 0, ends.cookies[2 * i + 1] | 0);
     }
     // Still more waiting: some of it may be about what is remembered now. It does no harm to what comes later.
     this.flushes++;
+  }
+
+  private forget(low: number, high: number): void {
+    const { table } = this;
+    const at = this.placeOf[low & this.mask];
+    if (table[at + KIND] === FOUND && table[at + COOKIE] === low && table[at + COOKIE_HIGH] === high) {
+      table[at + KIND] = EMPTY;
+    }
   }
 }

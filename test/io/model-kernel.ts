@@ -1,6 +1,5 @@
 import type { DurableLookup, SocketEnds } from '../../src/io/socket-ends.js';
-import { SocketQueries, SocketState, TUPLE_SIZE } from '../../src/path/sockets.js';
-import { flow, queriesFor } from './queries.js';
+import { type SocketQueries, SocketState, TUPLE_SIZE } from '../../src/path/sockets.js';
 
 /**
  * A kernel's TCP sockets as far as a lookup can see them, for flows `flow(0)`, `flow(1)` ...
@@ -11,13 +10,21 @@ import { flow, queriesFor } from './queries.js';
  */
 export type ModelState = 'handshake' | 'full' | 'time-wait';
 
+/** A socket that can no longer be found. */
+export interface ModelSocket {
+  readonly number: number;
+  readonly cookie: number;
+}
+
 export class ModelKernel implements DurableLookup {
-  durable = new Uint8Array(64);
+  cookies = new Uint32Array(128);
   readonly sockets = new Map<number, ModelState>();
   /** Unhashed and not freed: their programs have not closed them yet. */
-  readonly dead: number[] = [];
+  readonly dead: ModelSocket[] = [];
   /** Freed, the announcement not yet sent. */
-  readonly unannounced: number[] = [];
+  readonly unannounced: ModelSocket[] = [];
+  private readonly cookieByNumber = new Map<number, number>();
+  private lastCookie = 0;
   readonly listeners: ModelEnds[] = [];
   listening = true;
   failing = false;
@@ -27,11 +34,13 @@ export class ModelKernel implements DurableLookup {
   afterAnswer: () => void = () => {};
 
   resolve(queries: SocketQueries): void {
-    if (this.durable.length < queries.capacity) this.durable = new Uint8Array(queries.capacity);
+    if (this.cookies.length < 2 * queries.capacity) this.cookies = new Uint32Array(2 * queries.capacity);
     for (let i = 0; i < queries.count; i++) {
       this.asked++;
-      const socket = this.sockets.get(numberOf(queries, i));
-      this.durable[i] = socket === 'full' ? 1 : 0;
+      const number = numberOf(queries, i);
+      const socket = this.sockets.get(number);
+      this.cookies[2 * i] = socket === 'full' ? this.cookieOf(number) : 0;
+      this.cookies[2 * i + 1] = 0;
       queries.state[i] = this.failing
         ? SocketState.Failed
         : socket !== undefined
@@ -67,14 +76,14 @@ export class ModelKernel implements DurableLookup {
   finish(number: number): void {
     if (this.sockets.get(number) !== 'full') return;
     this.sockets.set(number, 'time-wait');
-    this.unannounced.push(number);
+    this.unannounced.push(this.take(number));
   }
 
   /** A full socket is reset; its program has not noticed yet. */
   reset(number: number): void {
     if (this.sockets.get(number) !== 'full') return;
     this.sockets.delete(number);
-    this.dead.push(number);
+    this.dead.push(this.take(number));
   }
 
   /** The programs close what was reset. */
@@ -88,16 +97,29 @@ export class ModelKernel implements DurableLookup {
   }
 
   announce(): void {
-    for (const number of this.unannounced.splice(0)) {
-      for (const ends of this.listeners) ends.waiting.push(number);
+    for (const socket of this.unannounced.splice(0)) {
+      for (const ends of this.listeners) ends.waiting.push(socket);
     }
+  }
+
+  /** A cookie is made when somebody first asks for it. */
+  private cookieOf(number: number): number {
+    const cookie = this.cookieByNumber.get(number) ?? ++this.lastCookie;
+    this.cookieByNumber.set(number, cookie);
+    return cookie;
+  }
+
+  private take(number: number): ModelSocket {
+    const cookie = this.cookieOf(number);
+    this.cookieByNumber.delete(number);
+    return { number, cookie };
   }
 }
 
 /** One thread's queue of announcements. */
 export class ModelEnds implements SocketEnds {
-  tuples = new SocketQueries(1);
-  readonly waiting: number[] = [];
+  readonly cookies = new Uint32Array(4);
+  readonly waiting: ModelSocket[] = [];
   private lost = false;
 
   constructor(kernel: ModelKernel) {
@@ -116,7 +138,10 @@ export class ModelEnds implements SocketEnds {
       return -1;
     }
     const some = this.waiting.splice(0, 2);
-    this.tuples = queriesFor(some.map((number) => flow(number)));
+    some.forEach(({ cookie }, i) => {
+      this.cookies[2 * i] = cookie;
+      this.cookies[2 * i + 1] = 0;
+    });
     return some.length;
   }
 

@@ -57,3 +57,39 @@ export function batchOf(packets: readonly Uint8Array[], action: Action, nextHop 
   }
   return batch;
 }
+
+export const TCP_FIN = 0x01;
+export const TCP_SYN = 0x02;
+export const TCP_RST = 0x04;
+export const TCP_ACK = 0x10;
+
+export interface TcpPacket {
+  readonly source: string;
+  readonly destination: string;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly sequence: number;
+  readonly acknowledgment?: number;
+  readonly flags: number;
+}
+
+/** IPv4 + TCP without options and data, checksums right. */
+export function tcpPacket(fields: TcpPacket): Buffer {
+  const packet = Buffer.alloc(40);
+  packet.writeUInt16BE(0x4500, 0);
+  packet.writeUInt16BE(40, 2);
+  packet.writeUInt16BE(0x4000, 6);
+  packet.writeUInt16BE((64 << 8) | 6, 8);
+  packet.writeUInt32BE(ipv4(fields.source), 12);
+  packet.writeUInt32BE(ipv4(fields.destination), 16);
+  packet.writeUInt16BE(checksum(packet.subarray(0, 20)), 10);
+  packet.writeUInt16BE(fields.sourcePort, 20);
+  packet.writeUInt16BE(fields.destinationPort, 22);
+  packet.writeUInt32BE(fields.sequence >>> 0, 24);
+  packet.writeUInt32BE((fields.acknowledgment ?? 0) >>> 0, 28);
+  packet.writeUInt16BE(0x5000 | fields.flags, 32);
+  packet.writeUInt16BE(0xffff, 34);
+  // Pseudo header (RFC 9293 section 3.1): addresses, protocol, length.
+  packet.writeUInt16BE(checksum(packet.subarray(12), 6 + 20), 36);
+  return packet;
+}

@@ -198,7 +198,7 @@ class World {
   private expectExcuse(thread: number, number: number): void {
     expect(this.now - (this.unhashed.get(number) ?? Number.NEGATIVE_INFINITY)).toBeLessThan(LIFETIME);
     const unread = [...this.kernel.dead, ...this.kernel.unannounced, ...this.threads[thread].ends.waiting];
-    expect(unread).toContain(number);
+    expect(unread.map((socket) => socket.number)).toContain(number);
   }
 }
 

@@ -64,8 +64,10 @@ describe('what is found', () => {
     const { kernel, ends, cache } = world();
     kernel.sockets.set(1, 'full');
     statesOf(cache, flow(1));
-    ends.waiting.push(...Array.from({ length: 200 }, () => 9), 1);
-    kernel.sockets.clear();
+    kernel.reset(1);
+    kernel.reap();
+    ends.waiting.push(...Array.from({ length: 200 }, (_, i) => ({ number: 9, cookie: 1000 + i })));
+    kernel.announce();
     expect(statesOf(cache, flow(1))).toEqual([Listening]);
     expect(ends.waiting.length).toBeGreaterThan(0);
   });
@@ -88,6 +90,25 @@ describe('what is found', () => {
     statesOf(cache, flow(1));
     statesOf(cache, flow(1));
     expect(kernel.asked).toBe(2);
+  });
+});
+
+describe('socket cookies', () => {
+  it('that share a slot: the older socket is forgotten, for its end could not be told', () => {
+    const { kernel, cache } = world({ entries: 64 });
+    kernel.sockets.set(1, 'full');
+    statesOf(cache, flow(1));
+    // 64 cookies on.
+    for (let number = 100; number < 163; number++) {
+      kernel.sockets.set(number, 'full');
+      kernel.reset(number);
+    }
+    kernel.sockets.set(2, 'full');
+    statesOf(cache, flow(2));
+    kernel.reset(1);
+    kernel.reap();
+    kernel.announce();
+    expect(statesOf(cache, flow(1), flow(2))).toEqual([Listening, Established]);
   });
 });
 
