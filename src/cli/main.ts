@@ -1,29 +1,34 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { demoCommand } from './demo.js';
 import { ExitCode, fail } from './exit.js';
-import { nodeCommand } from './node.js';
-import { tableCommand } from './table.js';
-import { testbedCommand } from './testbed.js';
 
 const manifest: { version: string; description: string } = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
 );
+
+/** Each loaded only when it is asked for: a node needs nothing of the demonstration, and starts the sooner for it. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  demo: async () => (await import('./demo.js')).demoCommand(),
+  node: async () => (await import('./node.js')).nodeCommand(),
+  table: async () => (await import('./table.js')).tableCommand(),
+  testbed: async () => (await import('./testbed.js')).testbedCommand(),
+};
 
 const program = new Command('twohop')
   .description(manifest.description)
   .version(manifest.version)
   .showSuggestionAfterError()
   .configureHelp({ showGlobalOptions: false })
-  .addCommand(demoCommand())
-  .addCommand(nodeCommand())
-  .addCommand(tableCommand())
-  .addCommand(testbedCommand())
   .addHelpText(
     'after',
     '\nEvery command has --help with an example. Documentation: README.md and native-notes/.',
   );
+
+const asked = process.argv[2] ?? '';
+for (const [name, load] of Object.entries(COMMANDS)) {
+  if (asked === name || !Object.hasOwn(COMMANDS, asked)) program.addCommand(await load());
+}
 
 // Commander ends with 1 for a wrong command line; here 1 means that something did not hold.
 exitWithUsage(program);
