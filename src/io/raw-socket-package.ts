@@ -2,9 +2,9 @@ import { createRequire } from 'node:module';
 import { isMainThread } from 'node:worker_threads';
 import type { PacketBatch } from '../path/batch.js';
 import type { Action } from '../path/verdict.js';
+import { formatIpv4 } from '../wire/address.js';
 import { newCounters } from './counters.js';
 import type { PacketSink, PortCounters } from './port.js';
-import { formatIpv4 } from './socket.js';
 import { NEEDS_NET_RAW } from './system-error.js';
 
 /** What we use of the npm package `raw-socket`, which has no types of its own. */

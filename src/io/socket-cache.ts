@@ -66,7 +66,7 @@ const MAX_ROUNDS = 64;
 /**
  * A cache of TCP lookups that gives no answer the kernel would not give, and the memory of SYNs for SYN cookies.
  *
- * - "Here" stays true until the socket ends, which `ends` announces; announcements are taken before every batch.
+ * - "Here" stays true until the socket ends, which `ends` announces; announcements are taken before one is relied on.
  * - "Not here" (no socket, or only a listener) stays true until a SYN of the tuple reaches the kernel. All SYNs of
  *   all threads are counted in shared {@link SynEpochs}; the epoch is read before the kernel is asked.
  * - Both are forgotten after `lifetime` all the same. It bounds what the rules cannot see: sockets that are reset but
@@ -90,6 +90,7 @@ export class CachedSockets implements SocketLookup {
   private readonly mask: number;
   /** Grows with every loss of announcements; entries with an older count are void. */
   private flushes = 0;
+  private endsTaken = false;
 
   /** The questions of this batch that go to the kernel, and what was noted with each. */
   private asked = new SocketQueries(0);
@@ -146,7 +147,6 @@ export class CachedSockets implements SocketLookup {
     const count = queries.count;
     const now = this.clock() | 0;
     this.prepare(queries.capacity);
-    this.takeEnds();
     const { asked, counters } = this;
     for (let i = 0; i < count; i++) {
       const hash = hashTuple(queries, i, this.seed);
@@ -208,6 +208,7 @@ export class CachedSockets implements SocketLookup {
       this.questionOf = new Int32Array(capacity);
     }
     this.asked.count = 0;
+    this.endsTaken = false;
     this.batch = (this.batch + 1) | 0;
   }
 
@@ -245,9 +246,10 @@ export class CachedSockets implements SocketLookup {
     const kind = table[at + KIND];
     if (kind === EMPTY || ((table[at + EXPIRY] - now) | 0) <= 0) return EMPTY;
     if (!this.holds(at, queries, index)) return EMPTY;
-    const mark = table[at + MARK];
-    const valid = kind === FOUND ? mark === this.flushes : this.epochs.unchanged(hash, mark);
-    return valid ? kind : EMPTY;
+    if (kind !== FOUND) return this.epochs.unchanged(hash, table[at + MARK]) ? kind : EMPTY;
+    if (!this.endsTaken) this.takeEnds();
+    // Perhaps this very socket was among those that ended.
+    return table[at + KIND] === FOUND && table[at + MARK] === this.flushes ? FOUND : EMPTY;
   }
 
   /** Keeps the answer to question `q`, if it is of a kind that may be kept. */
@@ -272,7 +274,7 @@ export class CachedSockets implements SocketLookup {
     if (table[at + KIND] !== EMPTY && !this.holds(at, asked, q)) this.counters.evictions++;
     const data = asked.tuplesData;
     for (let word = 0; word < TUPLE_WORDS; word++) {
-      table[at + word] = data.getInt32(q * TUPLE_SIZE + word * 4);
+      table[at + word] = data.getInt32(q * TUPLE_SIZE + word * 4, true);
     }
     table[at + VERSION] = asked.version[q];
     table[at + KIND] = state + 1;
@@ -299,14 +301,15 @@ export class CachedSockets implements SocketLookup {
     if (table[at + VERSION] !== queries.version[index]) return false;
     const data = queries.tuplesData;
     for (let word = 0; word < TUPLE_WORDS; word++) {
-      if (table[at + word] !== data.getInt32(index * TUPLE_SIZE + word * 4)) return false;
+      if (table[at + word] !== data.getInt32(index * TUPLE_SIZE + word * 4, true)) return false;
     }
     return true;
   }
 
-  /** Forgets the sockets that have ended. */
+  /** Forgets the sockets that have ended: once per batch, before the first socket from memory is believed in. */
   private takeEnds(): void {
     const { ends } = this;
+    this.endsTaken = true;
     if (ends === null) return;
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const taken = ends.take();

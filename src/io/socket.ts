@@ -1,3 +1,4 @@
+import { formatIpv4 } from '../wire/address.js';
 import {
   AF_INET,
   check,
@@ -23,11 +24,6 @@ export function writeSockaddrIn(data: DataView, at: number, address: number, por
   data.setUint32(at + 4, address);
   data.setUint32(at + 8, 0);
   data.setUint32(at + 12, 0);
-}
-
-/** `10.0.0.1` for 0x0a000001. */
-export function formatIpv4(address: number): string {
-  return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`;
 }
 
 const BIND_ADVICE: Advice = {

@@ -1,4 +1,6 @@
 import { BATCH_CAPACITY, type PacketBatch } from '../path/batch.js';
+import { formatIpv4 } from '../wire/address.js';
+import { IP_PROTOCOL_UDP } from '../wire/ip.js';
 import { newCounters } from './counters.js';
 import {
   AF_INET,
@@ -18,14 +20,13 @@ import {
 } from './libc.js';
 import { MessageVector } from './message-vector.js';
 import type { PacketSource, PortCounters } from './port.js';
-import { bindIpv4, formatIpv4, setOption, setReceiveBuffer } from './socket.js';
+import { bindIpv4, setOption, setReceiveBuffer } from './socket.js';
 import { Errno, SystemError } from './system-error.js';
 
 const RECEIVE_BUFFER = 8 << 20;
 /** Outer IPv4 and UDP headers. */
 const IPV4_SIZE = 20;
 const OUTER_SIZE = 28;
-const IP_PROTOCOL_UDP = 17;
 /** `SO_MEMINFO` fills nine 32-bit counters; the last is the packets dropped at a full receive buffer. */
 const MEMINFO_SIZE = 36;
 const MEMINFO_DROPS = 32;
