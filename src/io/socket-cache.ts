@@ -1,13 +1,14 @@
 import { randomInt } from 'node:crypto';
-import { type SocketLookup, SocketQueries, SocketState, TUPLE_SIZE } from '../path/sockets.js';
+import { type SocketLookup, SocketQueries, SocketState } from '../path/sockets.js';
 import { IP_PROTOCOL_TCP } from '../wire/ip.js';
 import { monotonicMilliseconds } from './clock.js';
 import { DestroyEvents } from './destroy-events.js';
 import { KernelSockets } from './sock-diag.js';
 import type { DurableLookup, SocketEnds } from './socket-ends.js';
+import { ABSENT, SocketTable } from './socket-table.js';
 import { BUSY, SynEpochs } from './syn-epochs.js';
 import { SynMemory } from './syn-memory.js';
-import { copyQuery, hashTuple, sameQuery, TUPLE_WORDS } from './tuple.js';
+import { copyQuery, hashTuple, sameQuery } from './tuple.js';
 
 /** What the caches of all threads share. Made once, on the main thread; survives being posted to workers. */
 export interface SharedSocketState {
@@ -43,20 +44,8 @@ export interface CacheCounters {
 const DEFAULT_ENTRIES = 1 << 16;
 const DEFAULT_LIFETIME = 1000;
 
-/** Words per entry (one cache line): tuple 9, then these, then one unused. */
-const STRIDE = 16;
-const VERSION = TUPLE_WORDS;
-const KIND = TUPLE_WORDS + 1;
-/** Of what must not have changed: the SYN epoch for "not here", the flush count for "here". */
-const MARK = TUPLE_WORDS + 2;
-/** Milliseconds, wrapping. */
-const EXPIRY = TUPLE_WORDS + 3;
-const COOKIE = TUPLE_WORDS + 4;
-const COOKIE_HIGH = TUPLE_WORDS + 5;
-
-/** Kinds: empty, or one more than the SocketState remembered. */
-const EMPTY = 0;
-const FOUND = SocketState.Established + 1;
+/** {@link CachedSockets.remembered} has nothing to say. */
+const UNKNOWN = -1;
 
 /** Slots for questions of one batch that are the same. */
 const TWIN_MASK = 255;
@@ -84,10 +73,7 @@ export class CachedSockets implements SocketLookup {
   private readonly seed: number;
   private readonly epochs: SynEpochs;
   private readonly syns: SynMemory;
-  private readonly table: Int32Array;
-  /** By cookie: where in the table the socket is. Every entry of kind FOUND is found this way, or voided. */
-  private readonly placeOf: Int32Array;
-  private readonly mask: number;
+  private readonly table: SocketTable;
   /** Grows with every loss of announcements; entries with an older count are void. */
   private flushes = 0;
   private endsTaken = false;
@@ -108,9 +94,7 @@ export class CachedSockets implements SocketLookup {
 
   constructor(inner: DurableLookup, options: CachedSocketsOptions) {
     const entries = options.entries ?? DEFAULT_ENTRIES;
-    if (entries < 1 || (entries & (entries - 1)) !== 0) {
-      throw new RangeError(`The socket cache has ${entries} entries: a power of two is needed`);
-    }
+    checkPowerOfTwo(entries);
     this.inner = inner;
     this.ends = options.ends ?? null;
     this.lifetime = options.lifetime ?? DEFAULT_LIFETIME;
@@ -118,9 +102,7 @@ export class CachedSockets implements SocketLookup {
     this.seed = options.shared.seed;
     this.epochs = new SynEpochs(options.shared.epochs);
     this.syns = new SynMemory(options.shared.syns);
-    this.table = new Int32Array(entries * STRIDE);
-    this.placeOf = new Int32Array(entries);
-    this.mask = entries - 1;
+    this.table = new SocketTable(entries, this.counters);
   }
 
   /** For a data-plane thread: the kernel's sockets and the announcements of their ends, behind a cache. */
@@ -136,6 +118,7 @@ export class CachedSockets implements SocketLookup {
 
   /** For the main thread. @param entries a power of two; 24 bytes each */
   static sharedState(entries: number = DEFAULT_ENTRIES): SharedSocketState {
+    checkPowerOfTwo(entries);
     return {
       seed: randomInt(0x1_0000_0000) | 0,
       epochs: SynEpochs.allocate(entries),
@@ -151,9 +134,9 @@ export class CachedSockets implements SocketLookup {
     for (let i = 0; i < count; i++) {
       const hash = hashTuple(queries, i, this.seed);
       if (queries.protocol[i] === IP_PROTOCOL_TCP) {
-        const kind = this.remembered(queries, i, hash, now);
-        if (kind !== EMPTY) {
-          queries.state[i] = kind - 1;
+        const state = this.remembered(queries, i, hash, now);
+        if (state !== UNKNOWN) {
+          queries.state[i] = state;
           this.questionOf[i] = -1;
           counters.hits++;
           continue;
@@ -239,71 +222,39 @@ export class CachedSockets implements SocketLookup {
     return q;
   }
 
-  /** The kind of a valid entry, otherwise EMPTY. */
+  /** The SocketState of a valid entry, otherwise UNKNOWN. */
   private remembered(queries: SocketQueries, index: number, hash: number, now: number): number {
     const { table } = this;
-    const at = (hash & this.mask) * STRIDE;
-    const kind = table[at + KIND];
-    if (kind === EMPTY || ((table[at + EXPIRY] - now) | 0) <= 0) return EMPTY;
-    if (!this.holds(at, queries, index)) return EMPTY;
-    if (kind !== FOUND) return this.epochs.unchanged(hash, table[at + MARK]) ? kind : EMPTY;
+    const at = table.find(queries, index, hash, now);
+    if (at === ABSENT) return UNKNOWN;
+    const state = table.state(at);
+    if (state !== SocketState.Established) {
+      return this.epochs.unchanged(hash, table.mark(at)) ? state : UNKNOWN;
+    }
     if (!this.endsTaken) this.takeEnds();
     // Perhaps this very socket was among those that ended.
-    return table[at + KIND] === FOUND && table[at + MARK] === this.flushes ? FOUND : EMPTY;
+    return table.exists(at) && table.mark(at) === this.flushes ? state : UNKNOWN;
   }
 
-  /** Keeps the answer to question `q`, if it is of a kind that may be kept. */
+  /**
+   * Keeps the answer to question `q`, if it is of a kind that may be kept. The entry's mark is what must not change:
+   * the SYN epoch for "not here", the flush count for "here".
+   */
   private remember(q: number, now: number): void {
-    const { asked } = this;
+    const { asked, table } = this;
     if (asked.protocol[q] !== IP_PROTOCOL_TCP) return;
     const state = asked.state[q];
-    const at = (this.askedHash[q] & this.mask) * STRIDE;
+    const hash = this.askedHash[q];
+    const expiry = now + this.lifetime;
     if (state === SocketState.Established) {
       const low = this.inner.cookies[2 * q];
       const high = this.inner.cookies[2 * q + 1];
       if (this.ends === null || (low | high) === 0) return;
-      this.write(at, q, state, this.flushes, now);
-      this.index(at, low | 0, high | 0);
+      table.name(table.store(asked, q, hash, state, this.flushes, expiry), low | 0, high | 0);
     } else if (state === SocketState.None || state === SocketState.Listening) {
-      if (this.askedEpoch[q] !== BUSY) this.write(at, q, state, this.askedEpoch[q], now);
+      const epoch = this.askedEpoch[q];
+      if (epoch !== BUSY) table.store(asked, q, hash, state, epoch, expiry);
     }
-  }
-
-  private write(at: number, q: number, state: number, mark: number, now: number): void {
-    const { asked, table } = this;
-    if (table[at + KIND] !== EMPTY && !this.holds(at, asked, q)) this.counters.evictions++;
-    const data = asked.tuplesData;
-    for (let word = 0; word < TUPLE_WORDS; word++) {
-      table[at + word] = data.getInt32(q * TUPLE_SIZE + word * 4, true);
-    }
-    table[at + VERSION] = asked.version[q];
-    table[at + KIND] = state + 1;
-    table[at + MARK] = mark;
-    table[at + EXPIRY] = now + this.lifetime;
-  }
-
-  /** Makes the entry findable by its socket's cookie. Cookies are counted up, so recent ones seldom collide. */
-  private index(at: number, low: number, high: number): void {
-    const { table, placeOf } = this;
-    const slot = low & this.mask;
-    const other = placeOf[slot];
-    if (other !== at && table[other + KIND] === FOUND && (table[other + COOKIE] & this.mask) === slot) {
-      table[other + KIND] = EMPTY;
-      this.counters.evictions++;
-    }
-    placeOf[slot] = at;
-    table[at + COOKIE] = low;
-    table[at + COOKIE_HIGH] = high;
-  }
-
-  private holds(at: number, queries: SocketQueries, index: number): boolean {
-    const { table } = this;
-    if (table[at + VERSION] !== queries.version[index]) return false;
-    const data = queries.tuplesData;
-    for (let word = 0; word < TUPLE_WORDS; word++) {
-      if (table[at + word] !== data.getInt32(index * TUPLE_SIZE + word * 4, true)) return false;
-    }
-    return true;
   }
 
   /** Forgets the sockets that have ended: once per batch, before the first socket from memory is believed in. */
@@ -318,17 +269,15 @@ export class CachedSockets implements SocketLookup {
         this.flushes++;
         continue;
       }
-      for (let i = 0; i < taken; i++) this.forget(ends.cookies[2 * i] | 0, ends.cookies[2 * i + 1] | 0);
+      for (let i = 0; i < taken; i++) this.table.forget(ends.cookies[2 * i] | 0, ends.cookies[2 * i + 1] | 0);
     }
     // Still more waiting: some of it may be about what is remembered now. It does no harm to what comes later.
     this.flushes++;
   }
+}
 
-  private forget(low: number, high: number): void {
-    const { table } = this;
-    const at = this.placeOf[low & this.mask];
-    if (table[at + KIND] === FOUND && table[at + COOKIE] === low && table[at + COOKIE_HIGH] === high) {
-      table[at + KIND] = EMPTY;
-    }
+function checkPowerOfTwo(entries: number): void {
+  if (!Number.isInteger(entries) || entries < 1 || entries > 1 << 24 || (entries & (entries - 1)) !== 0) {
+    throw new RangeError(`The socket cache has ${entries} entries: a power of two up to 2^24 is needed`);
   }
 }

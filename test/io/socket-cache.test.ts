@@ -294,4 +294,5 @@ describe('SYN cookies', () => {
 it('wants a power of two', () => {
   const shared = CachedSockets.sharedState(16);
   expect(() => new CachedSockets(new ModelKernel(), { shared, entries: 100 })).toThrow(/100 entries/);
+  expect(() => CachedSockets.sharedState(0)).toThrow(/power of two/);
 });

@@ -204,6 +204,13 @@ describePrivileged('a TUN device', ['root', 'tun', 'namespaces', 'ip'], () => {
     expect(() => TunPort.open({ name: 'a-name-too-long-for-linux' })).toThrow(/no interface name/);
     tun({ name: 'tun-mq', multiQueue: true });
     expect(() => TunPort.open({ name: 'tun-mq' })).toThrow(SystemError);
+    process.seteuid?.(65534);
+    try {
+      // Which of the two depends on the permissions of /dev/net/tun.
+      expect(() => TunPort.open({ name: 'tun-user' })).toThrow(/EACCES.*run as root|EPERM.*CAP_NET_ADMIN/);
+    } finally {
+      process.seteuid?.(0);
+    }
   });
 
   it('throws when the device is removed under it', () => {

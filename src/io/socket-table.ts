@@ -1,0 +1,122 @@
+import { type SocketQueries, SocketState, TUPLE_SIZE } from '../path/sockets.js';
+import { TUPLE_WORDS } from './tuple.js';
+
+/** Words per entry (one cache line): tuple 9, then these, then one unused. */
+const STRIDE = 16;
+const VERSION = TUPLE_WORDS;
+/** Empty, or one more than the SocketState remembered. */
+const KIND = TUPLE_WORDS + 1;
+const MARK = TUPLE_WORDS + 2;
+/** Milliseconds, wrapping. */
+const EXPIRY = TUPLE_WORDS + 3;
+const COOKIE = TUPLE_WORDS + 4;
+const COOKIE_HIGH = TUPLE_WORDS + 5;
+
+const EMPTY = 0;
+const FOUND = SocketState.Established + 1;
+
+/** No such entry. */
+export const ABSENT = -1;
+
+/**
+ * Answers to TCP lookups, by tuple: direct-mapped, of fixed size, a newer flow in the place of an older. Sockets that
+ * were found can also be reached by their cookies, to be forgotten when they end. Entries are named by position.
+ */
+export class SocketTable {
+  private readonly words: Int32Array;
+  /** By cookie: the position of the socket. Every socket found is reachable this way, or voided. */
+  private readonly placeOf: Int32Array;
+  private readonly mask: number;
+
+  /** @param entries a power of two; @param counters where overwritten entries are counted */
+  constructor(
+    entries: number,
+    private readonly counters: { evictions: number },
+  ) {
+    this.words = new Int32Array(entries * STRIDE);
+    this.placeOf = new Int32Array(entries);
+    this.mask = entries - 1;
+  }
+
+  /** @returns the position of the query's entry, or {@link ABSENT} when there is none or it has expired */
+  find(queries: SocketQueries, index: number, hash: number, now: number): number {
+    const { words } = this;
+    const at = (hash & this.mask) * STRIDE;
+    if (words[at + KIND] === EMPTY || ((words[at + EXPIRY] - now) | 0) <= 0) return ABSENT;
+    return this.holds(at, queries, index) ? at : ABSENT;
+  }
+
+  /** Whether the entry has not been voided. */
+  exists(at: number): boolean {
+    return this.words[at + KIND] !== EMPTY;
+  }
+
+  /** The SocketState remembered. */
+  state(at: number): number {
+    return this.words[at + KIND] - 1;
+  }
+
+  /** What {@link store} was given. */
+  mark(at: number): number {
+    return this.words[at + MARK];
+  }
+
+  /** @param mark kept with the entry; @param expiry in milliseconds, wrapping. @returns the entry's position */
+  store(
+    queries: SocketQueries,
+    index: number,
+    hash: number,
+    state: number,
+    mark: number,
+    expiry: number,
+  ): number {
+    const { words } = this;
+    const at = (hash & this.mask) * STRIDE;
+    if (words[at + KIND] !== EMPTY && !this.holds(at, queries, index)) this.counters.evictions++;
+    const data = queries.tuplesData;
+    for (let word = 0; word < TUPLE_WORDS; word++) {
+      words[at + word] = data.getInt32(index * TUPLE_SIZE + word * 4, true);
+    }
+    words[at + VERSION] = queries.version[index];
+    words[at + KIND] = state + 1;
+    words[at + MARK] = mark;
+    words[at + EXPIRY] = expiry;
+    return at;
+  }
+
+  /**
+   * Makes the socket at `at` reachable by its cookie. Cookies are counted up, so recent ones seldom share a slot; of
+   * two that do, the older socket is forgotten.
+   */
+  name(at: number, low: number, high: number): void {
+    const { words, placeOf } = this;
+    const slot = low & this.mask;
+    const other = placeOf[slot];
+    if (other !== at && words[other + KIND] === FOUND && (words[other + COOKIE] & this.mask) === slot) {
+      words[other + KIND] = EMPTY;
+      this.counters.evictions++;
+    }
+    placeOf[slot] = at;
+    words[at + COOKIE] = low;
+    words[at + COOKIE_HIGH] = high;
+  }
+
+  /** Voids the entry of the socket with this cookie, if there is one. */
+  forget(low: number, high: number): void {
+    const { words } = this;
+    const at = this.placeOf[low & this.mask];
+    if (words[at + KIND] === FOUND && words[at + COOKIE] === low && words[at + COOKIE_HIGH] === high) {
+      words[at + KIND] = EMPTY;
+    }
+  }
+
+  private holds(at: number, queries: SocketQueries, index: number): boolean {
+    const { words } = this;
+    if (words[at + VERSION] !== queries.version[index]) return false;
+    const data = queries.tuplesData;
+    for (let word = 0; word < TUPLE_WORDS; word++) {
+      if (words[at + word] !== data.getInt32(index * TUPLE_SIZE + word * 4, true)) return false;
+    }
+    return true;
+  }
+}
