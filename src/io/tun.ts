@@ -119,6 +119,10 @@ export class TunPort implements PacketSource, PacketSink {
         const errno = length === 0 ? Errno.EAGAIN : libc.errno();
         if (errno === Errno.EINTR) continue;
         if (errno === Errno.EAGAIN) break;
+        if (errno === Errno.ENOMEM || errno === Errno.ENOBUFS) {
+          received.errors++;
+          break;
+        }
         throw new SystemError('read', errno, this.name);
       }
       batch.offset[index] = offset;

@@ -103,6 +103,10 @@ export class GueReceiver implements PacketSource {
         const errno = this.libc.errno();
         if (errno === Errno.EINTR) continue;
         if (errno === Errno.EAGAIN) break;
+        if (errno === Errno.ENOMEM || errno === Errno.ENOBUFS) {
+          received.errors++;
+          break;
+        }
         throw new SystemError('recvmmsg', errno, `${formatIpv4(this.dip)}:${this.port}`);
       }
       for (let i = 0; i < count; i++) this.append(batch, from + i, i);

@@ -1,6 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { libc } from '../../src/io/libc.js';
 import { interfaceMtu, setInterfaceMtu, setInterfaceUp } from '../../src/io/net-device.js';
 import { Poller } from '../../src/io/poller.js';
 import { SystemError } from '../../src/io/system-error.js';
@@ -8,7 +9,7 @@ import { TunPort } from '../../src/io/tun.js';
 import { PacketBatch } from '../../src/path/batch.js';
 import { Action } from '../../src/path/verdict.js';
 import { describePrivileged } from '../privileged.js';
-import { batchOf, pattern, udpPacket } from './packets.js';
+import { batchOf, checksum, pattern, udpPacket } from './packets.js';
 import { enterPrivateNetwork, ip, sysctl } from './private-network.js';
 
 describePrivileged('a TUN device', ['root', 'tun', 'namespaces', 'ip'], () => {
@@ -137,6 +138,7 @@ describePrivileged('a TUN device', ['root', 'tun', 'namespaces', 'ip'], () => {
     ip(`link set ${port.name} down`);
     expect(port.send(batchOf([good], Action.Deliver), Action.Deliver)).toBe(0);
     expect(port.sent.errors).toBe(2);
+    expect(port.receive(new PacketBatch())).toBe(0);
   });
 
   it('takes jumbo packets, and refuses batches whose slots are smaller than the MTU', async () => {
@@ -161,6 +163,26 @@ describePrivileged('a TUN device', ['root', 'tun', 'namespaces', 'ip'], () => {
     expect(port.receive(batch)).toBe(1);
     expect(batch.length[0]).toBe(1500);
     expect(batch.bytes.subarray(batch.payloadOffset(0) + 1500).every((byte) => byte === 0xa5)).toBe(true);
+  });
+
+  it('reads finished checksums, even when the last owner of the device had them offloaded', async () => {
+    const checksumOf = async (port: TunPort) => {
+      const socket = await udpSocket('10.9.0.1', 0);
+      await new Promise((done) => socket.send(pattern(101), 5000, '10.9.0.2', done));
+      const batch = new PacketBatch();
+      expect(port.receive(batch)).toBe(1);
+      const packet = Buffer.from(batch.packet(0));
+      // Over the pseudo header (RFC 768), a right checksum sums up to nothing.
+      return checksum(packet.subarray(12), 17 + packet.readUInt16BE(24));
+    };
+    const TUNSETOFFLOAD = 0x400454d0;
+    const TUN_F_CSUM = 1;
+    const before = device({ persistent: true });
+    expect(await checksumOf(before)).toBe(0);
+    libc().ioctl(before.fd, TUNSETOFFLOAD, TUN_F_CSUM);
+    expect(await checksumOf(before)).not.toBe(0);
+    before.close();
+    expect(await checksumOf(tun({ name: before.name, persistent: false }))).toBe(0);
   });
 
   it('opens several queues of one device', async () => {
