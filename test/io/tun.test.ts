@@ -135,6 +135,8 @@ describePrivileged('a TUN device', ['root', 'tun', 'namespaces', 'ip'], () => {
     const noIp = Buffer.alloc(40, 0x10);
     expect(port.send(batchOf([noIp, good], Action.Deliver), Action.Deliver)).toBe(1);
     expect(port.sent).toMatchObject({ packets: 1, errors: 1, calls: 2 });
+    // Nobody listens on port 2: the kernel answers with an ICMP error.
+    expect(port.receive(new PacketBatch())).toBe(1);
     ip(`link set ${port.name} down`);
     expect(port.send(batchOf([good], Action.Deliver), Action.Deliver)).toBe(0);
     expect(port.sent.errors).toBe(2);
