@@ -187,7 +187,12 @@ export function clearSecondHops(table: ForwardingTable): ForwardingTable {
  * Gives each of `buckets` a new first hop, within `quotas` (which add up to their number). A second hop that moves up
  * leaves its slot.
  */
-function inherit(slots: Uint32Array, buckets: number[], quotas: Map<number, number>, seed: number): void {
+function inherit(
+  slots: Uint32Array,
+  buckets: readonly number[],
+  quotas: Map<number, number>,
+  seed: number,
+): void {
   const rest: number[] = [];
   for (const bucket of shuffle([...buckets], seed)) {
     const second = slots[2 * bucket + 1];
@@ -200,11 +205,9 @@ function inherit(slots: Uint32Array, buckets: number[], quotas: Map<number, numb
     slots[2 * bucket] = second;
     slots[2 * bucket + 1] = 0;
   }
+  // Nobody who has something left is second hop in any of the rest: it would have moved up there.
   const heirs = shuffle(repeatEach([...quotas.keys()], [...quotas.values()]), seed + 1);
-  for (const [index, bucket] of rest.entries()) {
-    slots[2 * bucket] = heirs[index];
-    if (slots[2 * bucket + 1] === heirs[index]) slots[2 * bucket + 1] = 0;
-  }
+  for (const [index, bucket] of rest.entries()) slots[2 * bucket] = heirs[index];
 }
 
 function checkServers(servers: readonly Required<ServerWeight>[]): void {

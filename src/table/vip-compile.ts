@@ -100,7 +100,10 @@ function packFamily(intervals: Intervals, stem: Stem): SharedFamily {
   // No VIPs: one cell for address 0, which leads to the one interval and so to "no VIP".
   if (last === 0 && services[0] === 0)
     return { ...family, cells: shareInts([0, 0]), low: 0, span: 0, shift: 0 };
-  const positions = Float64Array.from(services, (_, interval) => positionOf(intervals, interval, stem));
+  const positions = new Float64Array(count);
+  for (let interval = 0; interval < count; interval++) {
+    positions[interval] = positionOf(intervals, interval, stem);
+  }
   const low = services[0] === 0 ? Math.floor(positions[1]) : 0;
   const high = services[last] === 0 ? Math.min(Math.ceil(positions[last]) - 1, 0xffff_ffff) : 0xffff_ffff;
   const span = high - low;
@@ -122,17 +125,18 @@ function packFamily(intervals: Intervals, stem: Stem): SharedFamily {
  */
 function positionOf({ starts, wordCount }: Intervals, interval: number, stem: Stem): number {
   if (wordCount === 1) return starts[interval];
-  const [word0, word1, word2, word3] = starts.subarray(4 * interval, 4 * interval + 4);
-  const offStem =
-    ((word0 & stem.masks[0]) ^ stem.words[0]) |
-    ((word1 & stem.masks[1]) ^ stem.words[1]) |
-    ((word2 & stem.masks[2]) ^ stem.words[2]);
-  if (offStem !== 0) return interval === 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
-  const at = stem.length >>> 5;
+  const first = 4 * interval;
+  const end = first + 4;
+  for (let word = 0; word < 3; word++) {
+    if ((starts[first + word] & stem.masks[word]) === stem.words[word]) continue;
+    return interval === 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+  }
+  const at = first + (stem.length >>> 5);
   const bits = stem.length & 31;
-  const words = [word0, word1, word2, word3, 0, 0, 0];
-  const window = ((words[at] << bits) | ((words[at + 1] >>> 1) >>> (31 - bits))) >>> 0;
-  const behind = (words[at + 1] << bits) | words[at + 2] | words[at + 3];
+  const next = at + 1 < end ? starts[at + 1] : 0;
+  const window = ((starts[at] << bits) | ((next >>> 1) >>> (31 - bits))) >>> 0;
+  let behind = next << bits;
+  for (let word = at + 2; word < end; word++) behind |= starts[word];
   return behind === 0 ? window : window + 0.5;
 }
 

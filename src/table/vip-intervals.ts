@@ -35,7 +35,11 @@ export function cutIntoIntervals(
   registry: ServiceRegistry,
 ): Intervals {
   const words = new Uint32Array(wordCount * listed.length);
-  for (const [index, { prefix }] of listed.entries()) words.set(prefix.words, wordCount * index);
+  for (let index = 0; index < listed.length; index++) {
+    for (let word = 0; word < wordCount; word++) {
+      words[wordCount * index + word] = listed[index].prefix.words[word];
+    }
+  }
   const order = sortPrefixes(listed, words, wordCount);
   const cutter = new Cutter(listed.length, wordCount);
   for (let at = 0; at < order.length; ) {
@@ -54,12 +58,15 @@ export function cutIntoIntervals(
 
 /** Indices by first address; a prefix before those inside it; then by trafficset. */
 function sortPrefixes(listed: readonly ListedPrefix[], words: Uint32Array, wordCount: number): Uint32Array {
+  const order = new Uint32Array(listed.length);
   // A double that grows with the first two words settles nearly all comparisons.
-  const rank = Float64Array.from(
-    listed,
-    ({ prefix }) => prefix.words[0] * 2 ** 32 + (wordCount > 1 ? prefix.words[1] : 0),
-  );
-  return Uint32Array.from(listed.keys()).sort(
+  const rank = new Float64Array(listed.length);
+  for (let index = 0; index < listed.length; index++) {
+    const at = wordCount * index;
+    order[index] = index;
+    rank[index] = words[at] * 2 ** 32 + (wordCount > 1 ? words[at + 1] : 0);
+  }
+  return order.sort(
     (a, b) =>
       rank[a] - rank[b] ||
       compare(words, wordCount * a, words, wordCount * b, wordCount) ||

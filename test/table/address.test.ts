@@ -101,6 +101,8 @@ describe('prefixes', () => {
       'write 10.0.0.0/8 for the range, or 10.1.2.3 for the one address',
     );
     expect(() => parsePrefix('2001:db8::1/64')).toThrow('write 2001:db8::/64');
+    expect(() => parsePrefix('2001:db8::1:0:0:0/64')).toThrow('write 2001:db8::/64');
+    expect(() => parsePrefix('2001:db8:0:1::/32')).toThrow('write 2001:db8::/32');
     expect(() => parsePrefix('128.0.0.0/0')).toThrow('write 0.0.0.0/0');
   });
 

@@ -140,6 +140,13 @@ describe('drain', () => {
     expect([gone.firstHop(2), gone.secondHop(2)]).toEqual([B, 0]);
   });
 
+  it('undoes the coming of a server by exchanging hops wherever the shares allow', () => {
+    const added = addServer(make(3, 1024), server(9));
+    const diff = diffTables(added, drain(added, server(9), { keepSecondHop: true }));
+    expect(diff.changed).toBe(256);
+    expect(diff.counts.swapped).toBeGreaterThan(250);
+  });
+
   it('keeps a second hop that still has connections when the first goes for good', () => {
     const old = tableOf([
       [A, B],

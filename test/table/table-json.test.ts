@@ -67,6 +67,7 @@ describe('tables as JSON', () => {
       ['bad-version', '"version": 3', '"version": 3.5', /3\.5/],
       ['bad-name', '"web"', '"Web"', /"Web"/],
       ['bad-bucket-count', '"bucketCount": 2', '"bucketCount": 4', /says 4 and there are 2 rows/],
+      ['bad-bucket-count', '"bucketCount": 2', '"bucketCount": 1', /says 1 and there are 2 rows/],
       ['same-slots', '"10.0.2.1", "10.0.1.1"', '"10.0.2.1", "10.0.2.1"', /bucket 1/],
     ];
     for (const [code, from, to, words] of cases) {

@@ -146,6 +146,15 @@ describe('VipMatcher', () => {
     expect(() => build([port(1, 10), port(5, 20)], [port(30)])).not.toThrow();
   });
 
+  it('keeps one interval where neighbours or nested ranges mean the same', () => {
+    const intervals = (vips: readonly string[]) =>
+      VipMatcher.build([trafficset('web', vips), trafficset('dns', ['::/0'])]).shared().ipv4.services.length;
+    const one = intervals(['10.0.0.0/8']);
+    expect(one).toBe(3);
+    expect(intervals(['10.0.0.0/9', '10.128.0.0/9'])).toBe(one);
+    expect(intervals(['10.0.0.0/8', '10.1.0.0/16', '10.1.2.3', '10.255.0.0/16'])).toBe(one);
+  });
+
   it('is the same when taken up from shared memory by a clone', () => {
     const trafficsets = [trafficset('web', ['192.0.2.0/24', '2001:db8::/32'], [port(80), port(443)])];
     const matcher = VipMatcher.build(trafficsets);

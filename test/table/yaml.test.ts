@@ -62,6 +62,7 @@ describe('parseYaml', () => {
       'pets.yaml:3:1: friends: expected at least 1 entry, got []',
     ]);
     expect(problems('name: Tom')).toEqual(['pets.yaml:1:1: friends: expected a list, got nothing']);
+    expect(problems('name: Tom\nfriends:')).toEqual(['pets.yaml:2:1: friends: expected a list, got null']);
     expect(problems('')).toEqual(['pets.yaml:1:1: expected a map, got null']);
     expect(problems('- name')).toEqual(['pets.yaml:1:1: expected a map, got ["name"]']);
   });
