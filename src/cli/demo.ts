@@ -5,7 +5,6 @@ import pc from 'picocolors';
 import { clientName, MAX_SERVERS, serverName, vip } from '../testbed/addresses.js';
 import type { FailureMode } from '../testbed/cluster-file.js';
 import { type DemoEvent, type DemoOutcome, runDemo } from '../testbed/demo.js';
-import type { ScenarioResult } from '../testbed/scenarios/scenario.js';
 import { DEFAULT_NAME } from '../testbed/state.js';
 import { count, failureModeOption } from './testbed-common.js';
 
@@ -56,11 +55,11 @@ async function demo(options: DemoCommandOptions): Promise<void> {
     progress.end();
   }
   const seconds = Math.round((performance.now() - begin) / 100) / 10;
-  const held = outcome.results.every((result) => result.held);
+  const held = outcome.notRun.length === 0 && outcome.results.every((result) => result.held);
   process.stdout.write(
     options.json === true
-      ? `${JSON.stringify({ held, seconds, steps: outcome.results }, null, 2)}\n`
-      : `${report(outcome.results, seconds)}\n`,
+      ? `${JSON.stringify({ held, seconds, steps: outcome.results, notRun: outcome.notRun }, null, 2)}\n`
+      : `${report(outcome, seconds)}\n`,
   );
   if (outcome.kept !== null) process.stderr.write(`${howToLookAround()}\n`);
   if (!held) process.exitCode = 1;
@@ -101,22 +100,28 @@ class Progress {
   }
 }
 
-function report(results: readonly ScenarioResult[], seconds: number): string {
+function report({ results, notRun }: DemoOutcome, seconds: number): string {
   const table = new Table({ head: ['step', 'what was seen', 'held'], style: { head: [], border: [] } });
   for (const { title, lines, reasons, held } of results) {
-    const [step, ...rest] = title.split(': ');
+    const seen = [...lines, ...reasons.map((reason) => pc.red(`! ${reason}`))];
     table.push([
-      `${pc.bold(step)}\n${wrap(rest.join(': '), 30)}`,
-      [...lines, ...reasons.map((reason) => pc.red(`! ${reason}`))].map((line) => wrap(line, 76)).join('\n'),
+      stepCell(title),
+      seen.map((line) => wrap(line, 76)).join('\n'),
       held ? pc.green('yes') : pc.red('NO'),
     ]);
   }
-  const failed = results.filter(({ held }) => !held).length;
+  for (const title of notRun) table.push([stepCell(title), 'not tried', pc.red('NO')]);
+  const all = results.length + notRun.length;
+  const failed = all - results.filter(({ held }) => held).length;
   const verdict =
-    failed === 0
-      ? pc.green(`All ${results.length} steps held`)
-      : pc.red(`${failed} of ${results.length} steps did not hold`);
+    failed === 0 ? pc.green(`All ${all} steps held`) : pc.red(`${failed} of ${all} steps did not hold`);
   return `\n${table.toString()}\n${verdict}, in ${seconds} s.`;
+}
+
+/** `Drain: s1 leaves` as a heading and what is done under it. */
+function stepCell(title: string): string {
+  const colon = title.indexOf(': ');
+  return `${pc.bold(title.slice(0, colon))}\n${wrap(title.slice(colon + 2), 30)}`;
 }
 
 /** Breaks a line at spaces; cli-table3 only does so in tables of fixed width. */
@@ -140,8 +145,8 @@ function howToLookAround(): string {
 The data center is still up. Look around:
   twohop testbed exec ${clientName(1)} -- curl -i http://${vip(1, 4)}/
   twohop testbed exec ${server} -- curl -s --unix-socket /run/twohop/${server}.sock http://node/metrics
-  twohop testbed exec ${server} -- tcpdump -ni eth0 udp port 6080     # what the nodes send each other
-  twohop testbed exec r0 -- ip route                         # the router
+  twohop testbed exec ${server} -- tcpdump -ni eth0 udp port 6080
+  twohop testbed exec r0 -- ip route
 Take it down:
   twohop testbed down`;
 }

@@ -3,6 +3,9 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { TestbedError } from './errors.js';
 import { inNamespace } from './run.js';
 
+/** Lines of a dead daemon's log that are shown; a stack trace has its message above it. */
+const LOG_LINES = 12;
+
 /**
  * A long-running process in one of the data center's namespaces, its standard error in a log file. Nobody stops
  * daemons one by one: they end with the enclosure.
@@ -51,7 +54,7 @@ export class Daemon {
   /** What to tell when it ended although nobody asked it to. */
   failure(): TestbedError {
     const how = this.child.signalCode ?? `exit code ${this.child.exitCode}`;
-    const words = readFileSync(this.log, 'utf8').trim().split('\n').slice(-5).join('\n');
+    const words = readFileSync(this.log, 'utf8').trim().split('\n').slice(-LOG_LINES).join('\n');
     return new TestbedError(`${this.name} ended (${how})${words === '' ? '' : `:\n${words}`}`);
   }
 }

@@ -15,7 +15,8 @@ export type DemoEvent =
   | { readonly event: 'up'; readonly seconds: number }
   | { readonly event: 'begin'; readonly name: string; readonly title: string }
   | { readonly event: 'end'; readonly result: ScenarioResult }
-  | { readonly event: 'done' }
+  /** After a step that could not be carried out, the others are not tried. */
+  | { readonly event: 'done'; readonly notRun: readonly string[] }
   | { readonly event: 'failed'; readonly message: string };
 
 export interface DemoOptions {
@@ -30,6 +31,8 @@ export interface DemoOptions {
 
 export interface DemoOutcome {
   readonly results: readonly ScenarioResult[];
+  /** Titles of the steps that were not tried. */
+  readonly notRun: readonly string[];
   /** The data center, when it was kept. */
   readonly kept: TestbedState | null;
 }
@@ -50,37 +53,37 @@ export async function runDemo(options: DemoOptions): Promise<DemoOutcome> {
     loadBalancer: options.failureMode,
   };
   const results: ScenarioResult[] = [];
-  let last: DemoEvent | undefined;
   const { enclosure, told } = follow(spec, keepAs !== null, (event) => {
-    last = event;
     if (event.event === 'end') results.push(event.result);
     options.onEvent(event);
   });
   signal.addEventListener('abort', () => void enclosure.stop());
   let kept: TestbedState | null = null;
   try {
-    await Promise.race([told, enclosure.ended]);
+    const last = await Promise.race([told, enclosure.ended]);
     if (signal.aborted) throw new TestbedError('interrupted: everything is taken down');
-    if (last?.event === 'failed') throw new TestbedError(last.message);
-    if (last?.event !== 'done') throw enclosureFailure(enclosure);
+    if (last === undefined) throw enclosureFailure(enclosure);
+    if (last.event === 'failed') throw new TestbedError(last.message);
     if (keepAs !== null) {
       kept = register(keepAs, spec, enclosure);
       enclosure.release();
     }
-    return { results, kept };
+    return { results, notRun: last.notRun, kept };
   } finally {
     if (kept === null) await enclosure.stop();
   }
 }
 
-/** Starts it; `told` resolves when it has told its last. */
+type LastEvent = Extract<DemoEvent, { readonly event: 'done' | 'failed' }>;
+
+/** Starts it; `told` resolves with its last event. */
 function follow(
   spec: DataCenterSpec,
   mayOutliveUs: boolean,
   onEvent: (event: DemoEvent) => void,
-): { readonly enclosure: Enclosure; readonly told: Promise<void> } {
-  let toldAll: () => void = () => {};
-  const told = new Promise<void>((resolve) => {
+): { readonly enclosure: Enclosure; readonly told: Promise<LastEvent> } {
+  let toldAll: (event: LastEvent) => void = () => {};
+  const told = new Promise<LastEvent>((resolve) => {
     toldAll = resolve;
   });
   const enclosure = Enclosure.start({
@@ -90,7 +93,7 @@ function follow(
     onMessage: (message) => {
       const event = message as DemoEvent;
       onEvent(event);
-      if (event.event === 'done' || event.event === 'failed') toldAll();
+      if (event.event === 'done' || event.event === 'failed') toldAll(event);
     },
   });
   return { enclosure, told };

@@ -288,10 +288,10 @@ export function tupleOf(socket: Socket | null): Tuple {
   };
 }
 
+/** Short, so that equal reasons can be counted: `ECONNRESET`. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const code = (error as NodeJS.ErrnoException).code;
-  return code === undefined || error.message.includes(code) ? error.message : `${code} (${error.message})`;
+  return (error as NodeJS.ErrnoException).code ?? error.message;
 }
 
 function identify(exchange: Exchange): { server: string; port: number } {

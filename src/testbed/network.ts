@@ -89,7 +89,7 @@ const ON_SERVERS: Sysctls = {
 const ON_CLIENTS: Sysctls = {
   // Small receive windows: a reader that pauses stalls its sender within these bytes, so that a download
   // is in progress for as long as a scenario wants it to be.
-  'net/ipv4/tcp_rmem': '4096 65536 131072',
+  'net/ipv4/tcp_rmem': '4096 16384 32768',
 };
 
 export class Network {

@@ -1,8 +1,9 @@
 import { parseIpv4 } from '../../table/address.js';
-import { drain } from '../../table/edit.js';
+import { drain as drainTable } from '../../table/edit.js';
 import { dipOf, serverName } from '../addresses.js';
 import type { DataCenter } from '../data-center.js';
 import { brokenOf, finishAll, holdOpen, sampleOf } from './connections.js';
+import { drain } from './drain.js';
 import { Judgement, type Scenario } from './scenario.js';
 
 const CONNECTIONS = 60;
@@ -18,7 +19,8 @@ interface Loss {
 export const comparison: Scenario = {
   name: 'comparison',
   title: `For comparison: ${serverName(DRAINED)} leaves without a second hop, and without a load balancer`,
-  async run(dataCenter) {
+  async run(dataCenter, earlier) {
+    const twoHops = earlier.find(({ name }) => name === drain.name)?.figures;
     const oneHop = await withoutSecondHop(dataCenter);
     const plain = await plainEcmp(dataCenter);
 
@@ -30,6 +32,9 @@ export const comparison: Scenario = {
     judgement.expect(plain.broken > 0, 'nothing broke with plain ECMP: this comparison shows nothing');
     return judgement.finding(
       [
+        ...(twoHops === undefined
+          ? []
+          : [`two hops, above: ${twoHops.broken} of ${twoHops.connections} broken`]),
         `one hop only: ${oneHop.broken} of ${oneHop.connections} broken (${oneHop.how})`,
         `plain ECMP: ${plain.broken} of ${plain.connections} broken (${plain.how})`,
       ],
@@ -48,7 +53,7 @@ async function withoutSecondHop(dataCenter: DataCenter): Promise<Loss> {
   const fleet = dataCenter.requireFleet();
   const full = fleet.table;
   await holdOpen(dataCenter, CONNECTIONS);
-  await fleet.publish(drain(full, parseIpv4(dipOf(DRAINED)), { keepSecondHop: false }));
+  await fleet.publish(drainTable(full, parseIpv4(dipOf(DRAINED)), { keepSecondHop: false }));
   const loss = await countLoss(dataCenter);
   await fleet.restore(full);
   return loss;

@@ -9,6 +9,7 @@ import {
   type Outcome,
 } from '../client-protocol.js';
 import type { DataCenter } from '../data-center.js';
+import { waitUntil } from '../wait.js';
 
 /** The connections that scenarios make, over all clients together. */
 
@@ -72,6 +73,17 @@ export async function holdOpen(dataCenter: DataCenter, count: number): Promise<H
 export async function progressOf(dataCenter: DataCenter): Promise<HeldProgress[]> {
   const progress = await Promise.all(dataCenter.allClients().map((client) => client.call('progress', {})));
   return progress.flat();
+}
+
+/** Waits until every held transfer has moved on from where it is now, or is broken. */
+export async function allMove(dataCenter: DataCenter): Promise<void> {
+  const before = await progressOf(dataCenter);
+  await waitUntil('every transfer to move', async () => {
+    const now = await progressOf(dataCenter);
+    return now.every(
+      ({ bytes, total, broken }, index) => total === 0 || broken !== null || bytes > before[index].bytes,
+    );
+  });
 }
 
 /** Lets held connections run to their end: all, or those on the servers named. */

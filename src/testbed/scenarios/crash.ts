@@ -10,7 +10,7 @@ import {
   startLoad,
   stopLoad,
 } from './connections.js';
-import { entriesOf } from './entries.js';
+import { connectionKey, entriesOf } from './entries.js';
 import { type Finding, Judgement, type Scenario } from './scenario.js';
 
 const CONNECTIONS = 60;
@@ -56,8 +56,8 @@ interface Seen {
   /** Of the server whose node crashed. */
   readonly name: string;
   readonly held: readonly HeldBy[];
-  /** Where each of `held` entered. */
-  readonly entries: readonly string[];
+  /** Where those of `held` that use IPv4 entered. */
+  readonly entries: ReadonlyMap<string, string>;
   /** New connections before the router withdrew its route. */
   readonly during: readonly Attempt[];
   /** Held connections on other servers, brought to their end while the node was down. */
@@ -101,12 +101,14 @@ function judgeClosed(seen: Seen): Finding {
 
 /** Open: the kernel answers whatever enters here, and resets what belongs elsewhere. */
 function judgeOpen(seen: Seen): Finding {
-  const { name, held, entries, elsewhere, here, load } = seen;
+  const { name, entries, elsewhere, here, load } = seen;
   const answered = seen.during.filter(({ server }) => server === name);
   const brokenElsewhere = brokenOf(elsewhere);
   const brokenHere = brokenOf(here);
-  const enteredHere = new Set(held.filter((_, index) => entries[index] === name).map(keyOf));
-  const unexplained = brokenElsewhere.filter((outcome) => !enteredHere.has(keyOf(outcome)));
+  const unexplained = brokenElsewhere.filter((outcome) => {
+    const entry = entries.get(connectionKey(outcome));
+    return entry !== undefined && entry !== name;
+  });
   const judgement = new Judgement();
   judgement.expect(answered.length > 0, `${name} answered nobody while its node was down`);
   judgement.expect(
@@ -118,7 +120,7 @@ function judgeOpen(seen: Seen): Finding {
   return judgement.finding(
     [
       `${name} answered ${answered.length} of ${seen.during.length} new connections by itself`,
-      `the price: ${brokenElsewhere.length} of ${elsewhere.length} on other servers were reset, all had entered at ${name}`,
+      `the price: ${brokenElsewhere.length} of ${elsewhere.length} on other servers were reset, having entered at ${name}`,
       `${here.length} on ${name}: ${brokenHere.length} broken; ${load.failures.length} of ${load.attempts} new ones lost under load`,
     ],
     { ...figures(seen), answeredByItself: answered.length },
@@ -144,5 +146,3 @@ function figures({ held, elsewhere, here, during, load }: Seen): Record<string, 
     loadFailed: load.failures.length,
   };
 }
-
-const keyOf = ({ local }: Pick<HeldBy, 'local'>): string => `${local.address} ${local.port}`;

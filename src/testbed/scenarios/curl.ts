@@ -14,9 +14,10 @@ import { waitUntil } from '../wait.js';
  */
 export class CurlDownload {
   private received = 0;
-  private head = '';
+  private words = '';
   private readonly hash = createHash('sha256');
-  private exit: number | null = null;
+  /** Exit code, or the signal that ended it. */
+  private exit: number | string | null = null;
   private readonly ended: Promise<void>;
 
   private constructor(
@@ -31,12 +32,12 @@ export class CurlDownload {
       this.received += chunk.length;
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      this.head += text;
+      this.words += text;
     });
     this.ended = new Promise((resolve, reject) => {
       child.on('error', (error) => reject(new TestbedError(`curl: ${error.message}`)));
-      child.on('close', (code) => {
-        this.exit = code;
+      child.on('close', (code, signal) => {
+        this.exit = code ?? signal;
         resolve();
       });
     });
@@ -57,14 +58,15 @@ export class CurlDownload {
     const address = vip(1, family);
     const host = family === 4 ? address : `[${address}]`;
     const [command, args] = inNamespace(clientName(client), [
-      ...['curl', '--silent', '--show-error', '--globoff', '--dump-header', '/dev/stderr'],
+      // Verbose, because the head of the response tells who answers long before the end.
+      ...['curl', '--silent', '--show-error', '--globoff', '--verbose'],
       ...['--limit-rate', String(options.bytesPerSecond)],
       ...['--local-port', String(portFor(options.table, client, family, options.dip, seed))],
       `http://${host}/download?bytes=${bytes}&seed=${seed}`,
     ]);
     const download = new CurlDownload(seed, bytes, command, args);
     await waitUntil('curl to receive its first bytes', () => {
-      if (download.exit !== null) throw new TestbedError(`curl: ${download.head.trim()}`);
+      if (download.exit !== null) throw new TestbedError(`curl: ${download.words.trim()}`);
       return download.received > 0;
     });
     return download;
@@ -72,7 +74,7 @@ export class CurlDownload {
 
   /** Who serves it. */
   get server(): string {
-    return /^x-server: *(\S+)/im.exec(this.head)?.[1] ?? '';
+    return /^< x-server: *(\S+)/im.exec(this.words)?.[1] ?? '';
   }
 
   get inProgress(): boolean {
@@ -82,7 +84,7 @@ export class CurlDownload {
   /** Resolves at its end with null, or with what went wrong. */
   async result(): Promise<string | null> {
     await this.ended;
-    if (this.exit !== 0) return `curl exit code ${this.exit}: ${this.head.trim().split('\n').at(-1)}`;
+    if (this.exit !== 0) return `curl ended with ${this.exit}: ${this.words.trim().split('\n').at(-1)}`;
     if (this.received !== this.bytes) return `${this.received} of ${this.bytes} bytes arrived`;
     return this.hash.digest('hex') === streamDigest(this.seed, this.bytes) ? null : 'wrong checksum';
   }

@@ -1,4 +1,4 @@
-import { brokenOf, finishAll, holdOpen, openNew, progressOf, sampleOf } from './connections.js';
+import { allMove, brokenOf, finishAll, holdOpen, openNew, progressOf, sampleOf } from './connections.js';
 import { entriesOf } from './entries.js';
 import { countPackets, difference } from './packets.js';
 import { Judgement, type Scenario } from './scenario.js';
@@ -18,14 +18,15 @@ export const rehash: Scenario = {
     const before = await countPackets(fleet);
     const entries = await entriesOf(network, held);
 
-    const moved = new Set<number>();
+    const moved = new Set<string>();
     let failed = 0;
     let order = [...original.servers];
     for (const seed of SEEDS) {
       order = [...order.slice(1), order[0]].reverse();
       await network.setEcmp({ seed, servers: order });
       const now = await entriesOf(network, held);
-      for (const index of now.keys()) if (now[index] !== entries[index]) moved.add(index);
+      for (const [key, server] of now) if (entries.get(key) !== server) moved.add(key);
+      await allMove(dataCenter);
       failed += (await openNew(dataCenter, CONNECTIONS)).filter(({ error }) => error !== null).length;
     }
     const early = (await progressOf(dataCenter)).filter(({ broken }) => broken !== null);
@@ -42,12 +43,14 @@ export const rehash: Scenario = {
     judgement.expect(failed === 0, `${failed} new connections failed`);
     return judgement.finding(
       [
-        `${SEEDS.length} changes; ${moved.size} of ${held.length} connections entered at another server: ${broken.length} broken`,
+        `${SEEDS.length} changes; ${held.length} connections: ${broken.length} broken`,
+        `${moved.size} of ${entries.size} over IPv4 entered at another server than before`,
         `${packets.forwarded} packets entered elsewhere and were forwarded`,
       ],
       {
         connections: held.length,
         changes: SEEDS.length,
+        lookedUp: entries.size,
         moved: moved.size,
         broken: broken.length,
         newConnections: SEEDS.length * CONNECTIONS,

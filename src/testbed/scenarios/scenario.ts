@@ -6,8 +6,12 @@ export interface Scenario {
   readonly name: string;
   /** For people: what is done. */
   readonly title: string;
-  /** Leaves the data center as it found it: all servers in the table, all routes in place, all nodes up. */
-  run(dataCenter: DataCenter): Promise<Finding>;
+  /**
+   * Leaves the data center as it found it: all servers in the table, all routes in place, all nodes up.
+   * @param earlier results of the steps before, to compare with
+   * @throws {TestbedError} when it could not be carried out; the data center is in an unknown state then
+   */
+  run(dataCenter: DataCenter, earlier: readonly ScenarioResult[]): Promise<Finding>;
 }
 
 export interface Finding {

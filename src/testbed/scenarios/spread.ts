@@ -36,7 +36,7 @@ export const spread: Scenario = {
     judgement.expect(packets.forwarded > 0, 'no packet entered at a server that did not own it');
     return judgement.finding(
       [
-        `${attempts.length - failed.length} answered, all but ${astray.length} by the server the table names`,
+        `${attempts.length - failed.length} answered, ${attempts.length - failed.length - astray.length} by the server that the table names`,
         listed(servers),
         `${packets.forwarded} of ${packets.forwarded + packets.atOwner} packets entered elsewhere and were forwarded`,
       ],

@@ -2,11 +2,23 @@ import { parseIpv4 } from '../../table/address.js';
 import { swapHops } from '../../table/edit.js';
 import { ForwardingTable } from '../../table/forwarding-table.js';
 import { dipOf } from '../addresses.js';
-import { brokenOf, finishAll, holdOpen, listed, sampleOf, startLoad, stopLoad } from './connections.js';
+import {
+  allMove,
+  brokenOf,
+  finishAll,
+  holdOpen,
+  listed,
+  openNew,
+  sampleOf,
+  startLoad,
+  stopLoad,
+  tally,
+} from './connections.js';
 import { countPackets, difference } from './packets.js';
 import { Judgement, type Scenario } from './scenario.js';
 
 const CONNECTIONS = 60;
+const NEW = 100;
 const LOAD_PER_SECOND = 20;
 const FRACTION = 0.5;
 
@@ -24,30 +36,31 @@ export const swap: Scenario = {
     const before = await countPackets(fleet);
 
     await fleet.publish(swapHops(paired, FRACTION));
+    await allMove(dataCenter);
+    const attempts = await openNew(dataCenter, NEW);
     const broken = brokenOf(await finishAll(dataCenter));
     const load = await stopLoad(dataCenter);
     const packets = difference(await countPackets(fleet), before);
     await fleet.restore(full);
 
+    const failed = [...load.failures, ...attempts.filter(({ error }) => error !== null)];
+    const servers = tally(attempts.flatMap(({ server }) => server ?? []));
     const judgement = new Judgement();
     judgement.expect(broken.length === 0, `${broken.length} broke: ${sampleOf(broken)}`);
-    judgement.expect(
-      load.failures.length === 0,
-      `${load.failures.length} new connections failed: ${sampleOf(load.failures)}`,
-    );
+    judgement.expect(failed.length === 0, `${failed.length} new connections failed: ${sampleOf(failed)}`);
     judgement.expect(packets.redirected > 0, 'no packet took the second hop');
     return judgement.finding(
       [
         `${FRACTION * paired.bucketCount} of ${paired.bucketCount} buckets swapped; ${held.length} connections: ${broken.length} broken`,
-        `${load.attempts} new ones meanwhile, ${load.failures.length} failed: ${listed(load.servers)}`,
+        `${load.attempts} new ones meanwhile and ${NEW} after (${listed(servers)}): ${failed.length} failed`,
         `${packets.redirected} packets took the second hop`,
       ],
       {
         connections: held.length,
         buckets: FRACTION * paired.bucketCount,
         broken: broken.length,
-        newConnections: load.attempts,
-        newFailed: load.failures.length,
+        newConnections: load.attempts + attempts.length,
+        newFailed: failed.length,
         redirected: packets.redirected,
       },
     );
