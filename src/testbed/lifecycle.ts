@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import type { DataCenterSpec } from './data-center.js';
 import { Enclosure, enclosureFailure, killHard } from './enclosure.js';
@@ -85,7 +85,7 @@ export async function takeDown(name: string): Promise<void> {
  * @returns its exit code; 128 + n when signal n ended it, as shells do
  * @throws {TestbedError} when there is no such data center or namespace
  */
-export function execute(name: string, namespace: string, command: readonly string[]): Promise<number> {
+export async function execute(name: string, namespace: string, command: readonly string[]): Promise<number> {
   const state = requireState(name);
   const known = namespacesOf(state);
   if (!known.includes(namespace)) {
@@ -100,16 +100,28 @@ export function execute(name: string, namespace: string, command: readonly strin
   // Ctrl-C at the terminal is for the command; it decides what becomes of us.
   const ignore = (): void => {};
   process.on('SIGINT', ignore).on('SIGQUIT', ignore);
+  const child = spawn('nsenter', args, { stdio: ['inherit', 'inherit', 'inherit', 'pipe'] });
+  const commandGone = new Promise<void>((resolve) => child.stdio[3]?.once('close', resolve));
+  try {
+    const { code, signal } = await exitOf(child);
+    // nsenter dies of Ctrl-C at once; the command may still have something to say, and holds the pipe while it does.
+    if (signal === 'SIGINT' || signal === 'SIGQUIT') await commandGone;
+    return code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
+  } finally {
+    child.stdio[3]?.destroy();
+    process.off('SIGINT', ignore).off('SIGQUIT', ignore);
+  }
+}
+
+interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+function exitOf(child: ChildProcess): Promise<Exit> {
   return new Promise((resolve, reject) => {
-    const child = spawn('nsenter', args, { stdio: 'inherit' });
-    const end = (settle: () => void): void => {
-      process.off('SIGINT', ignore).off('SIGQUIT', ignore);
-      settle();
-    };
-    child.on('error', (error) => end(() => reject(new TestbedError(`nsenter: ${error.message}`))));
-    child.on('exit', (code, signal) =>
-      end(() => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]))),
-    );
+    child.on('error', (error) => reject(new TestbedError(`nsenter: ${error.message}`)));
+    child.on('exit', (code, signal) => resolve({ code, signal }));
   });
 }
 

@@ -1,3 +1,6 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { streamDigest } from '../../src/testbed/stream.js';
 import { describePrivileged } from '../privileged.js';
@@ -87,6 +90,20 @@ describePrivileged('twohop testbed', NEEDS, () => {
     expect(unknown.code).toBe(1);
     expect(unknown.stderr).toContain('no namespace "s9"');
     expect(unknown.stderr).toContain('r0, s1, s2, s3, c1');
+  });
+
+  it('lets the command in exec decide about Ctrl-C, and hears it out', async () => {
+    await twohop(['testbed', 'up', ...PLAIN]);
+    const mark = join(mkdtempSync(join(tmpdir(), 'twohop-')), 'last-words');
+    const script = `trap 'sleep 0.2; echo > ${mark}; exit' INT; echo ready; while :; do sleep 0.05; done`;
+    const exec = startTwohop('testbed', 'exec', '--name', NAME, 's1', '--', 'sh', '-c', script);
+    await until(() => exec.printed().includes('ready'));
+    // As a terminal does: to everybody in the foreground process group.
+    process.kill(-(exec.child.pid ?? 0), 'SIGINT');
+    const code = await new Promise((resolve) => exec.child.once('exit', resolve));
+    expect(existsSync(mark)).toBe(true);
+    expect(code).toBe(128 + 2);
+    rmSync(dirname(mark), { recursive: true });
   });
 
   it('serves streams whose checksum anybody can compute', async () => {

@@ -12,7 +12,7 @@ export interface Ended {
 
 /** Starts `twohop ARGS`; its own process group, as if from a shell. */
 export function startTwohop(...args: string[]) {
-  const child = spawn(process.execPath, [CLI, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [CLI, ...args], { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
