@@ -71,8 +71,7 @@ async function removeSetup(config: NodeConfig): Promise<void> {
     process.stdout.write('nothing was left behind\n');
     return;
   }
-  for (const line of await left.removeRules()) process.stderr.write(`could not be undone: ${line}\n`);
-  await left.removeDevice();
+  for (const line of await left.remove()) process.stderr.write(`could not be undone: ${line}\n`);
   process.stdout.write('removed what was left behind\n');
 }
 

@@ -17,7 +17,6 @@ const SOCKET_CACHE_ENTRIES = 65_536;
 export interface DataPlaneOptions {
   readonly workers: number;
   readonly tun: string;
-  readonly persistent: boolean;
   readonly maxPacket: number;
   readonly sender: 'mmsg' | 'raw-socket';
   /** A worker died: the node must not limp on. */
@@ -72,7 +71,6 @@ export class DataPlane {
     const init: WorkerInit = {
       index,
       tun: this.options.tun,
-      persistent: this.options.persistent,
       maxPacket: this.options.maxPacket,
       path: this.path,
       counters: counters.memory,

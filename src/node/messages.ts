@@ -8,8 +8,6 @@ export interface WorkerInit {
   /** 0, 1, ...: one TUN queue each. */
   readonly index: number;
   readonly tun: string;
-  /** Whether the TUN outlives the node (failing closed). */
-  readonly persistent: boolean;
   /** Largest packet the TUN carries, in bytes. */
   readonly maxPacket: number;
   readonly path: PathConfig;

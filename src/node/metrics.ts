@@ -120,6 +120,15 @@ export class NodeMetrics {
         lookups.inc({ result: 'kernel' }, sum('kernelLookups'));
       },
     });
+    const drops = new Counter({
+      name: 'twohop_gue_kernel_drops_total',
+      help: 'GUE datagrams that the kernel dropped because the receive buffer was full',
+      registers,
+      collect: () => {
+        drops.reset();
+        drops.inc(sum('gueKernelDrops'));
+      },
+    });
     const batches = new Counter({
       name: 'twohop_batches_total',
       help: 'Batches of packets handled',

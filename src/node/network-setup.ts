@@ -20,6 +20,8 @@ export interface NetworkPlan {
   /** Device name of the TUN. */
   readonly tun: string;
   readonly mtu: number;
+  /** Keep the device when the node dies, and so take nothing rather than deliver other servers' packets here. */
+  readonly persistent: boolean;
   /** Interface on which VIP packets arrive. */
   readonly interface: string;
   readonly steering: 'tc' | 'policy';
@@ -59,11 +61,13 @@ export function planNetwork(plan: NetworkPlan): Step[] {
 
 function deviceSteps(plan: NetworkPlan): Step[] {
   const { tun } = plan;
+  const device = ['dev', tun, 'mode', 'tun', 'multi_queue'];
   return [
-    {
-      run: ['ip', 'link', 'set', 'dev', tun, 'mtu', String(plan.mtu), 'txqueuelen', '10000'],
-      undo: ['ip', 'link', 'del', 'dev', tun],
-    },
+    // The node has opened the device; this only makes it stay. Undone, it goes when the last reader does.
+    ...(plan.persistent
+      ? [{ run: ['ip', 'tuntap', 'add', ...device], undo: ['ip', 'tuntap', 'del', ...device] }]
+      : []),
+    { run: ['ip', 'link', 'set', 'dev', tun, 'mtu', String(plan.mtu), 'txqueuelen', '10000'] },
     { run: ['ip', 'link', 'set', 'dev', tun, 'addrgenmode', 'none'] },
     // Packets written into the TUN come from addresses that are routed elsewhere; the stricter of the two counts.
     sysctl(`net.ipv4.conf.${tun}.rp_filter`, '0'),

@@ -91,25 +91,12 @@ export class AppliedNetwork {
     }
   }
 
-  /**
-   * Takes back everything but the device, last first: no packet comes in any more.
-   * @returns what failed, as lines for a log: some of it may already be gone
-   */
-  async removeRules(): Promise<string[]> {
-    const rules = this.undo.filter((command) => !isDeviceRemoval(command));
-    this.undo = this.undo.filter(isDeviceRemoval);
-    return await undoAll(rules);
-  }
-
-  /** Removes the device too, once nobody reads it any more. A device that was not persistent went with its reader. */
-  async removeDevice(): Promise<void> {
-    await undoAll(this.undo.splice(0));
+  /** Takes everything back, last first. @returns what failed, as lines for a log: some of it may already be gone */
+  async remove(): Promise<string[]> {
+    const failed = await undoAll(this.undo.splice(0));
     rmSync(this.stateFile, { force: true });
+    return failed;
   }
-}
-
-function isDeviceRemoval(command: readonly string[]): boolean {
-  return command[0] === 'ip' && command[1] === 'link' && command[2] === 'del';
 }
 
 /** Runs the commands last first. @returns what failed */
@@ -147,11 +134,13 @@ function includesCommand(commands: ReadonlyArray<readonly string[]>, command: re
 
 /** Which generation of filters stands on the interface, or null. */
 async function generationInUse(device: string): Promise<0 | 1 | null> {
+  const show = ['filter', 'show', 'dev', device, 'ingress'];
   let text: string;
   try {
-    text = (await run('tc', ['filter', 'show', 'dev', device, 'ingress'])).stdout;
+    text = (await run('tc', show)).stdout;
   } catch (error) {
-    if (isMissing(error)) throw commandFailed(['tc'], error);
+    if (isMissing(error)) throw commandFailed(['tc', ...show], error);
+    // No qdisc, or no such interface: the next command will tell.
     return null;
   }
   for (const generation of [0, 1] as const) {

@@ -23,6 +23,7 @@ export function networkPlan(config: NodeConfig): Omit<NetworkPlan, 'generation'>
   return {
     tun: config.tun.name,
     mtu: config.tun.mtu,
+    persistent: config.failureMode === 'closed',
     interface: config.interface,
     steering: config.steering,
     vips: config.steer,
@@ -99,7 +100,6 @@ export class TwohopNode {
     this.plane = await DataPlane.start(path, {
       workers: config.workers,
       tun: config.tun.name,
-      persistent: config.failureMode === 'closed',
       maxPacket: config.tun.mtu,
       sender: config.sender,
       onFailure: this.options.onFailure,
@@ -282,19 +282,18 @@ export class TwohopNode {
     };
   }
 
-  /** Takes everything down again: steering first, then the workers, then the device that they read. */
+  /** Takes everything down again: steering first, so that no packet is taken that nobody would read. */
   async stop(): Promise<void> {
     const { log } = this.options;
     this.isUp = false;
     for (const { follower } of this.followed.values()) follower.close();
-    const failed = (await this.network?.removeRules()) ?? [];
+    const failed = (await this.network?.remove()) ?? [];
     for (const line of failed) log.warn(`could not be undone: ${line}`);
+    this.network = null;
     await this.admin?.close();
     this.admin = null;
     await this.plane?.stop();
     this.plane = null;
-    await this.network?.removeDevice();
-    this.network = null;
   }
 }
 

@@ -18,6 +18,8 @@ export const STATUS_FIELDS = [
   'gueReceivedPackets',
   'gueReceivedBytes',
   'gueReceivedErrors',
+  /** Lost in a full receive buffer. */
+  'gueKernelDrops',
   'underlaySentPackets',
   'underlaySentBytes',
   'underlaySentErrors',

@@ -26,15 +26,10 @@ import { STATUS_INDEX, WorkerStatus } from './worker-status.js';
 const POLL_MS = 100;
 
 function main(init: WorkerInit, port: NonNullable<typeof parentPort>): void {
-  const status = new WorkerStatus(init.status);
+  const { values } = new WorkerStatus(init.status);
   const post = (message: FromWorker) => port.postMessage(message);
 
-  const tun = TunPort.open({
-    name: init.tun,
-    multiQueue: true,
-    persistent: init.persistent,
-    mtu: init.maxPacket,
-  });
+  const tun = TunPort.open({ name: init.tun, multiQueue: true, mtu: init.maxPacket });
   const gue = GueReceiver.open({ dip: init.path.dip, port: init.path.port, reusePort: true });
   const underlay: PacketSink =
     init.sender === 'mmsg' ? RawSender.open({ sourceDip: init.path.dip }) : new RemoteSender(post);
@@ -62,20 +57,21 @@ function main(init: WorkerInit, port: NonNullable<typeof parentPort>): void {
     } else {
       running = false;
     }
-    status.values[STATUS_INDEX.sequence] = message.sequence;
+    values[STATUS_INDEX.sequence] = message.sequence;
   };
 
   post({ type: 'ready' });
   while (running) {
     poller.wait(POLL_MS);
-    status.values[STATUS_INDEX.wakeups]++;
+    values[STATUS_INDEX.wakeups]++;
     if (poller.ready(2)) {
       wake.drain();
       for (let entry = receiveMessageOnPort(port); entry !== undefined; entry = receiveMessageOnPort(port)) {
         take(entry.message);
       }
     }
-    loop.drain();
+    // The kernel's own drops cost a system call to read: asked for when there is time.
+    if (loop.drain() === 0) values[STATUS_INDEX.gueKernelDrops] = gue.kernelDrops();
     report();
   }
   tun.close();
@@ -84,7 +80,6 @@ function main(init: WorkerInit, port: NonNullable<typeof parentPort>): void {
   sockets.close();
 
   function report(): void {
-    const values = status.values;
     values[STATUS_INDEX.batches] = loop.batches;
     values[STATUS_INDEX.tunReceivedPackets] = tun.received.packets;
     values[STATUS_INDEX.tunReceivedBytes] = tun.received.bytes;

@@ -5,6 +5,7 @@ import { parsePrefix } from '../../src/table/address.js';
 const PLAN: NetworkPlan = {
   tun: 'lb0',
   mtu: 9000,
+  persistent: true,
   interface: 'eth0',
   steering: 'tc',
   vips: ['192.0.2.0/24', '198.18.0.0/15', '2001:db8:100::/64'].map(parsePrefix),
@@ -16,6 +17,7 @@ const PLAN: NetworkPlan = {
 describe('network set-up', () => {
   it('steers with tc', () => {
     expect(printSteps(planNetwork(PLAN))).toEqual([
+      'ip tuntap add dev lb0 mode tun multi_queue',
       'ip link set dev lb0 mtu 9000 txqueuelen 10000',
       'ip link set dev lb0 addrgenmode none',
       'sysctl -w net.ipv4.conf.lb0.rp_filter=0',
@@ -39,7 +41,7 @@ describe('network set-up', () => {
       'ip -6 route del local 2001:db8:100::/64 dev lo',
       'ip -4 route del local 198.18.0.0/15 dev lo',
       'ip -4 route del local 192.0.2.0/24 dev lo',
-      'ip link del dev lb0',
+      'ip tuntap del dev lb0 mode tun multi_queue',
     ]);
   });
 
@@ -50,7 +52,10 @@ describe('network set-up', () => {
   });
 
   it('steers by policy routing, adding the new local rule before the old one goes', () => {
-    const lines = printSteps(planNetwork({ ...PLAN, steering: 'policy', localRoutes: false }));
+    const lines = printSteps(
+      planNetwork({ ...PLAN, steering: 'policy', localRoutes: false, persistent: false }),
+    );
+    expect(lines[0]).toBe('ip link set dev lb0 mtu 9000 txqueuelen 10000');
     expect(lines.slice(5)).toEqual([
       'sysctl -w net.ipv4.ip_forward=1',
       'sysctl -w net.ipv4.ip_early_demux=0',
