@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { destination, pino, stdTimeFunctions } from 'pino';
 import { loadNodeConfig, type NodeConfig } from '../node/config.js';
 import { AppliedNetwork } from '../node/network.js';
-import { planNetwork, printSteps, printUndo } from '../node/network-setup.js';
+import { planDevice, planSteering, printSteps, printUndo } from '../node/network-setup.js';
 import { networkPlan, networkStateFile, TwohopNode } from '../node/node.js';
 import { ExitCode, fail } from './exit.js';
 
@@ -53,13 +53,17 @@ function readConfig(options: NodeCommandOptions): NodeConfig {
 }
 
 function printSetup(config: NodeConfig): void {
-  const steps = planNetwork({ ...networkPlan(config), generation: 0 });
+  const plan = networkPlan(config);
+  const device = planDevice(plan);
+  const steering = planSteering({ ...plan, generation: 0 });
   process.stdout.write(
     [
-      `# what twohop node would do on ${config.name} once ${config.tun.name} is open`,
-      ...printSteps(steps),
-      '# and to take it back',
-      ...printUndo(steps),
+      ...(device.length > 0 ? [`# on ${config.name}, before the node opens ${config.tun.name}`] : []),
+      ...printSteps(device),
+      `# on ${config.name}, once the node reads ${config.tun.name}`,
+      ...printSteps(steering),
+      '# to take it back',
+      ...printUndo([...device, ...steering]),
       '',
     ].join('\n'),
   );

@@ -50,7 +50,18 @@ export function filterPreferences(generation: 0 | 1): readonly [number, number] 
   return generation === 0 ? [7700, 7701] : [7702, 7703];
 }
 
-export function planNetwork(plan: NetworkPlan): Step[] {
+/** What has to be done before the node opens its TUN. */
+export function planDevice(plan: Omit<NetworkPlan, 'generation'>): Step[] {
+  if (!plan.persistent) return [];
+  const device = ['dev', plan.tun, 'mode', 'tun', 'multi_queue'];
+  // Made here, the device stays when its readers go; undone, it goes when the last of them does.
+  return [
+    { run: ['ip', 'tuntap', 'add', ...device], undo: ['ip', 'tuntap', 'del', ...device], mayExist: true },
+  ];
+}
+
+/** What is done once the node reads its TUN: steering comes last, so that no packet is taken that nobody reads. */
+export function planSteering(plan: NetworkPlan): Step[] {
   return [
     ...deviceSteps(plan),
     ...(plan.localRoutes ? localRouteSteps(plan) : []),
@@ -61,12 +72,7 @@ export function planNetwork(plan: NetworkPlan): Step[] {
 
 function deviceSteps(plan: NetworkPlan): Step[] {
   const { tun } = plan;
-  const device = ['dev', tun, 'mode', 'tun', 'multi_queue'];
   return [
-    // The node has opened the device; this only makes it stay. Undone, it goes when the last reader does.
-    ...(plan.persistent
-      ? [{ run: ['ip', 'tuntap', 'add', ...device], undo: ['ip', 'tuntap', 'del', ...device] }]
-      : []),
     { run: ['ip', 'link', 'set', 'dev', tun, 'mtu', String(plan.mtu), 'txqueuelen', '10000'] },
     { run: ['ip', 'link', 'set', 'dev', tun, 'addrgenmode', 'none'] },
     // Packets written into the TUN come from addresses that are routed elsewhere; the stricter of the two counts.

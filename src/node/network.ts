@@ -2,7 +2,14 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { filterPreferences, type NetworkPlan, planNetwork, type Step, shellLine } from './network-setup.js';
+import {
+  filterPreferences,
+  type NetworkPlan,
+  planDevice,
+  planSteering,
+  type Step,
+  shellLine,
+} from './network-setup.js';
 
 const run = promisify(execFile);
 
@@ -28,27 +35,47 @@ export class AppliedNetwork {
   ) {}
 
   /**
-   * Carries out the plan. A set-up that stands already (of a node that died, or of this one before a reload) is
-   * taken over: what is new is in place before what is no longer wanted goes, so that no packet slips past the load
-   * balancer.
-   * @throws NetworkSetupError naming the command, after taking back what this call did
+   * First half: makes the device. A set-up that stands already (of a node that died, or of this one before a reload)
+   * is taken over.
+   * @throws NetworkSetupError naming the command
    */
-  static async apply(plan: Omit<NetworkPlan, 'generation'>, stateFile: string): Promise<AppliedNetwork> {
-    const existing = plan.steering === 'tc' ? await generationInUse(plan.interface) : null;
-    const full: NetworkPlan = { ...plan, generation: existing === 0 ? 1 : 0 };
-    const inherited = readState(stateFile);
-    const applied = new AppliedNetwork(stateFile, inherited);
+  static async prepare(plan: Omit<NetworkPlan, 'generation'>, stateFile: string): Promise<AppliedNetwork> {
+    const applied = new AppliedNetwork(stateFile, readState(stateFile));
+    for (const step of planDevice(plan)) await applied.take(step, plan.tun);
+    applied.save();
+    return applied;
+  }
+
+  /**
+   * Second half, once the device has readers: what is new is in place before what is no longer wanted goes, so that
+   * no packet slips past the load balancer.
+   * @throws NetworkSetupError naming the command, after taking back what both halves did
+   */
+  async steer(plan: Omit<NetworkPlan, 'generation'>): Promise<void> {
     try {
-      for (const step of planNetwork(full)) await applied.take(step, full.tun);
-      mkdirSync(dirname(stateFile), { recursive: true });
-      writeFileSync(stateFile, `${JSON.stringify(applied.undo, null, 1)}\n`);
+      const existing = plan.steering === 'tc' ? await generationInUse(plan.interface) : null;
+      const full: NetworkPlan = { ...plan, generation: existing === 0 ? 1 : 0 };
+      for (const step of planSteering(full)) await this.take(step, full.tun);
+      this.save();
+      await undoAll(this.inherited.filter((line) => !includesCommand(this.undo, line)));
+      if (existing !== null) await removeGeneration(plan.interface, existing);
     } catch (error) {
-      await undoAll(applied.undo.filter((line) => !includesCommand(inherited, line)));
+      await this.abandon();
       throw error;
     }
-    await undoAll(inherited.filter((line) => !includesCommand(applied.undo, line)));
-    if (existing !== null) await removeGeneration(plan.interface, existing);
-    return applied;
+  }
+
+  /** Takes back what this node did, and leaves what it found. */
+  async abandon(): Promise<void> {
+    await undoAll(this.undo.filter((line) => !includesCommand(this.inherited, line)));
+    this.undo = [...this.inherited];
+    if (this.undo.length === 0) rmSync(this.stateFile, { force: true });
+    else this.save();
+  }
+
+  private save(): void {
+    mkdirSync(dirname(this.stateFile), { recursive: true });
+    writeFileSync(this.stateFile, `${JSON.stringify(this.undo, null, 1)}\n`);
   }
 
   /** What an earlier node left in the file, ready to be removed; null when it left nothing. */

@@ -84,6 +84,8 @@ export class TwohopNode {
     try {
       await node.up();
     } catch (error) {
+      await node.network?.abandon();
+      node.network = null;
       await node.stop();
       throw error;
     }
@@ -95,6 +97,15 @@ export class TwohopNode {
     const { log } = this.options;
     for (const trafficset of config.trafficsets) this.follow(trafficset.name, trafficset.table);
 
+    // First, because of what a second node by mistake would do: it fails here, and has taken no packet.
+    this.admin = new AdminServer(
+      () => this.metrics.text(),
+      () => this.health(),
+    );
+    for (const address of config.admin) await this.admin.listen(address);
+    if (this.options.networkSetup) {
+      this.network = await AppliedNetwork.prepare(networkPlan(config), networkStateFile(config));
+    }
     const path = this.pathConfig();
     const given = new Map([...this.followed].map(([name, { table }]) => [name, table]));
     this.plane = await DataPlane.start(path, {
@@ -110,15 +121,7 @@ export class TwohopNode {
       // One may have come while the workers started.
       if (followed.table !== null && followed.table !== table) this.publish(name, followed.table);
     }
-    this.admin = new AdminServer(
-      () => this.metrics.text(),
-      () => this.health(),
-    );
-    for (const address of config.admin) await this.admin.listen(address);
-    // Steering comes last: no packet is taken before somebody reads it.
-    if (this.options.networkSetup) {
-      this.network = await AppliedNetwork.apply(networkPlan(config), networkStateFile(config));
-    }
+    await this.network?.steer(networkPlan(config));
     this.isUp = true;
     log.info(
       {
@@ -230,7 +233,9 @@ export class TwohopNode {
     }
     if (network) {
       try {
-        this.network = await AppliedNetwork.apply(networkPlan(next), networkStateFile(next));
+        const network = await AppliedNetwork.prepare(networkPlan(next), networkStateFile(next));
+        await network.steer(networkPlan(next));
+        this.network = network;
       } catch (error) {
         log.error(`${error instanceof Error ? error.message : error}; steering stays as it was`);
       }

@@ -54,17 +54,17 @@ export class Owner {
     slot: number,
     forwardSyn: number,
   ): number {
-    const isSyn = flow.protocol === IP_PROTOCOL_TCP && (flow.tcpFlags & TCP_SYN) !== 0;
-    if (isSyn && (forwardSyn === 0 || nextHop === 0)) {
+    const goesOn = nextHop !== 0 && nextHop !== self && trafficset.twoSlots === 1;
+    if (flow.protocol === IP_PROTOCOL_TCP && (flow.tcpFlags & TCP_SYN) !== 0) {
+      if (goesOn && forwardSyn === 1) return Verdict.Redirect;
       writeQuery(this.syn, 0, flow);
       this.sockets.synAccepted(this.syn, 0, flow.sequence);
       return Verdict.AcceptSyn;
     }
-    if (nextHop === 0 || trafficset.twoSlots === 0) {
-      return flow.quoted === 1 ? Verdict.AcceptIcmpError : Verdict.AcceptLastHop;
+    if (!goesOn) {
+      if (flow.quoted === 1) return Verdict.AcceptIcmpError;
+      return nextHop === self ? Verdict.AcceptSelf : Verdict.AcceptLastHop;
     }
-    if (nextHop === self) return flow.quoted === 1 ? Verdict.AcceptIcmpError : Verdict.AcceptSelf;
-    if (isSyn) return Verdict.Redirect;
 
     const index = this.queries.count++;
     writeQuery(this.queries, index, flow);

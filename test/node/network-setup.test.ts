@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { type NetworkPlan, planNetwork, printSteps, printUndo } from '../../src/node/network-setup.js';
+import {
+  type NetworkPlan,
+  planDevice,
+  planSteering,
+  printSteps,
+  printUndo,
+} from '../../src/node/network-setup.js';
 import { parsePrefix } from '../../src/table/address.js';
 
 const PLAN: NetworkPlan = {
@@ -16,8 +22,7 @@ const PLAN: NetworkPlan = {
 
 describe('network set-up', () => {
   it('steers with tc', () => {
-    expect(printSteps(planNetwork(PLAN))).toEqual([
-      'ip tuntap add dev lb0 mode tun multi_queue',
+    expect(printSteps(planSteering(PLAN))).toEqual([
       'ip link set dev lb0 mtu 9000 txqueuelen 10000',
       'ip link set dev lb0 addrgenmode none',
       'sysctl -w net.ipv4.conf.lb0.rp_filter=0',
@@ -34,8 +39,13 @@ describe('network set-up', () => {
     ]);
   });
 
+  it('makes the device beforehand where it is to outlive the node', () => {
+    expect(printSteps(planDevice(PLAN))).toEqual(['ip tuntap add dev lb0 mode tun multi_queue || true']);
+    expect(planDevice({ ...PLAN, persistent: false })).toEqual([]);
+  });
+
   it('takes back in the opposite order', () => {
-    expect(printUndo(planNetwork(PLAN))).toEqual([
+    expect(printUndo([...planDevice(PLAN), ...planSteering(PLAN)])).toEqual([
       'tc filter del dev eth0 ingress pref 7701',
       'tc filter del dev eth0 ingress pref 7700',
       'ip -6 route del local 2001:db8:100::/64 dev lo',
@@ -46,14 +56,14 @@ describe('network set-up', () => {
   });
 
   it('uses other preferences for the generation that takes over', () => {
-    const lines = printSteps(planNetwork({ ...PLAN, generation: 1 })).join('\n');
+    const lines = printSteps(planSteering({ ...PLAN, generation: 1 })).join('\n');
     expect(lines).toContain('pref 7702');
     expect(lines).not.toContain('pref 7700');
   });
 
   it('steers by policy routing, adding the new local rule before the old one goes', () => {
     const lines = printSteps(
-      planNetwork({ ...PLAN, steering: 'policy', localRoutes: false, persistent: false }),
+      planSteering({ ...PLAN, steering: 'policy', localRoutes: false, persistent: false }),
     );
     expect(lines[0]).toBe('ip link set dev lb0 mtu 9000 txqueuelen 10000');
     expect(lines.slice(5)).toEqual([
@@ -73,7 +83,7 @@ describe('network set-up', () => {
   });
 
   it('marks replies that a service pinned to the TUN', () => {
-    const [line] = printSteps(planNetwork({ ...PLAN, stickyReplies: true })).filter((step) =>
+    const [line] = printSteps(planSteering({ ...PLAN, stickyReplies: true })).filter((step) =>
       step.startsWith('nft'),
     );
     expect(line).toContain('oifname "lb0" ip saddr 192.0.2.0/24 meta mark set');
