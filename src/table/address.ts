@@ -1,9 +1,12 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { parse } from 'ip6addr';
+import { formatIpv6 as formatBytes, formatIpv4 } from '../wire/address.js';
 import { TableError } from './errors.js';
 
+export { formatIpv4 };
+
 /**
- * Addresses and prefixes as people write them, to and from numbers.
+ * Addresses and prefixes as people write them, to and from numbers; `ip6addr` reads them.
  *
  * What counts as an address is decided by `node:net`, which refuses the spellings that different programs read
  * differently: `010.0.0.1`, `10.1`, `1::00001`. Zone ids are no part of an address here.
@@ -14,19 +17,7 @@ export function parseIpv4(text: string): number {
   if (!isIPv4(text)) {
     throw new TableError('bad-address', `${JSON.stringify(text)} is no IPv4 address: write it like 10.0.1.1`);
   }
-  let address = 0;
-  let byte = 0;
-  for (let at = 0; at < text.length; at++) {
-    const digit = text.charCodeAt(at) - 48;
-    if (digit < 0) {
-      // The dot: nothing else below the digits gets past the check.
-      address = (address << 8) | byte;
-      byte = 0;
-    } else {
-      byte = byte * 10 + digit;
-    }
-  }
-  return ((address << 8) | byte) >>> 0;
+  return parse(text).toLong() >>> 0;
 }
 
 /** @returns four host-order words, the most significant first. @throws TableError `bad-address` */
@@ -51,30 +42,12 @@ export function parseIpv6(text: string): number[] {
 }
 
 const scratch = Buffer.alloc(16);
+const scratchData = new DataView(scratch.buffer, scratch.byteOffset, scratch.byteLength);
 
-/** Dotted quad of a host-order number. */
-export function formatIpv4(address: number): string {
-  return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`;
-}
-
-/** The form of RFC 5952 section 4: lower case, no leading zeros, the first longest run of two or more zero groups as `::`. */
+/** The form of RFC 5952. @param words four host-order words */
 export function formatIpv6(words: ArrayLike<number>): string {
-  const groups: string[] = [];
-  let bestStart = 0;
-  let bestLength = 1;
-  let run = 0;
-  for (let group = 0; group < 8; group++) {
-    const word = words[group >> 1];
-    const value = (group & 1) === 0 ? word >>> 16 : word & 0xffff;
-    groups.push(value.toString(16));
-    run = value === 0 ? run + 1 : 0;
-    if (run > bestLength) {
-      bestLength = run;
-      bestStart = group + 1 - run;
-    }
-  }
-  if (bestLength < 2) return groups.join(':');
-  return `${groups.slice(0, bestStart).join(':')}::${groups.slice(bestStart + bestLength).join(':')}`;
+  for (let word = 0; word < 4; word++) scratch.writeUInt32BE(words[word], 4 * word);
+  return formatBytes(scratchData, 0);
 }
 
 /** An address range that shares its first `length` bits. Host bits are zero. */
