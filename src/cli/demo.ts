@@ -2,17 +2,20 @@ import Table from 'cli-table3';
 import { Command } from 'commander';
 import ora, { type Ora } from 'ora';
 import pc from 'picocolors';
-import { clientName, MAX_SERVERS, serverName, vip } from '../testbed/addresses.js';
+import { clientName, serverName, vip } from '../testbed/addresses.js';
 import type { FailureMode } from '../testbed/cluster-file.js';
 import { type DemoEvent, type DemoOutcome, runDemo } from '../testbed/demo.js';
 import { DEFAULT_NAME } from '../testbed/state.js';
 import { count, failureModeOption } from './testbed-common.js';
 
+/** With more, a step might find by chance that none of its connections is on the server it is about. */
+const MOST_SERVERS = 8;
+
 /** `twohop demo`: the promises of the load balancer, one after another, against real kernels, sockets and clients. */
 export function demoCommand(): Command {
   return new Command('demo')
     .description('show on this machine what the load balancer promises, and that it holds (needs root)')
-    .option('--servers <n>', 'number of servers', count(MAX_SERVERS, 2), 4)
+    .option('--servers <n>', `number of servers, 2 to ${MOST_SERVERS}`, count(MOST_SERVERS, 2), 4)
     .addOption(failureModeOption())
     .option('--keep', 'leave the data center up afterwards, to look around')
     .option('--json', 'print the results for programs')
@@ -41,7 +44,7 @@ async function demo(options: DemoCommandOptions): Promise<void> {
   const interrupt = (): void => abort.abort();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, interrupt);
 
-  const progress = new Progress(process.stderr.isTTY === true);
+  const progress = new Progress(hasSpinner(process.stderr));
   let outcome: DemoOutcome;
   try {
     outcome = await runDemo({
@@ -63,6 +66,11 @@ async function demo(options: DemoCommandOptions): Promise<void> {
   );
   if (outcome.kept !== null) process.stderr.write(`${howToLookAround()}\n`);
   if (!held) process.exitCode = 1;
+}
+
+/** A terminal may say that it is no columns wide (a serial console, some containers); ora would clear lines for ever. */
+function hasSpinner(stream: NodeJS.WriteStream): boolean {
+  return stream.isTTY === true && stream.columns > 0;
 }
 
 /** A spinner on a terminal, plain lines in a pipe; on standard error, where it does not mix with the results. */
@@ -102,15 +110,16 @@ class Progress {
 
 function report({ results, notRun }: DemoOutcome, seconds: number): string {
   const table = new Table({ head: ['step', 'what was seen', 'held'], style: { head: [], border: [] } });
+  const widths = columnWidths(process.stdout.columns);
   for (const { title, lines, reasons, held } of results) {
     const seen = [...lines, ...reasons.map((reason) => pc.red(`! ${reason}`))];
     table.push([
-      stepCell(title),
-      seen.map((line) => wrap(line, 76)).join('\n'),
+      stepCell(title, widths.step),
+      seen.map((line) => wrap(line, widths.seen)).join('\n'),
       held ? pc.green('yes') : pc.red('NO'),
     ]);
   }
-  for (const title of notRun) table.push([stepCell(title), 'not tried', pc.red('NO')]);
+  for (const title of notRun) table.push([stepCell(title, widths.step), 'not tried', pc.red('NO')]);
   const all = results.length + notRun.length;
   const failed = all - results.filter(({ held }) => held).length;
   const verdict =
@@ -118,10 +127,18 @@ function report({ results, notRun }: DemoOutcome, seconds: number): string {
   return `\n${table.toString()}\n${verdict}, in ${seconds} s.`;
 }
 
+/** @param terminal its width; undefined or 0 where there is none */
+function columnWidths(terminal: number | undefined): { readonly step: number; readonly seen: number } {
+  const room = Math.max(60, Math.min(terminal || 120, 120));
+  const step = room < 110 ? 20 : 30;
+  // The third column holds four characters, and ten go into lines and margins.
+  return { step, seen: room - step - 14 };
+}
+
 /** `Drain: s1 leaves` as a heading and what is done under it. */
-function stepCell(title: string): string {
+function stepCell(title: string, width: number): string {
   const colon = title.indexOf(': ');
-  return `${pc.bold(title.slice(0, colon))}\n${wrap(title.slice(colon + 2), 30)}`;
+  return `${pc.bold(title.slice(0, colon))}\n${wrap(title.slice(colon + 2), width)}`;
 }
 
 /** Breaks a line at spaces; cli-table3 only does so in tables of fixed width. */

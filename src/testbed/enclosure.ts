@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { TestbedError } from './errors.js';
 import { readJsonLines, writeJsonLine } from './json-lines.js';
 import { PROCESS_ENTRY } from './locations.js';
+import { environment } from './requirements.js';
 
 /**
  * Private mount, network and pid namespaces for a data center, made so that nothing outlives them, however
@@ -62,7 +63,11 @@ export class Enclosure {
       ...[process.execPath, PROCESS_ENTRY, options.role, JSON.stringify(options.spec)],
     ];
     // Its own session: Ctrl-C at the terminal reaches us alone, and we end it in one stroke.
-    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+    const child = spawn(command, args, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+      env: environment(),
+    });
     return new Enclosure(child, options.onMessage);
   }
 

@@ -4,7 +4,7 @@ import type { DataCenterSpec } from './data-center.js';
 import { Enclosure, enclosureFailure, killHard } from './enclosure.js';
 import { TestbedError } from './errors.js';
 import type { HolderMessage } from './holder.js';
-import { requireMeans } from './requirements.js';
+import { environment, requireMeans } from './requirements.js';
 import {
   alreadyUp,
   checkName,
@@ -74,6 +74,7 @@ export function register(name: string, spec: DataCenterSpec, enclosure: Enclosur
 
 /** Ends a data center and everything in it; resolves when it is gone. @throws {TestbedError} when it is not up */
 export async function takeDown(name: string): Promise<void> {
+  requireMeans({ tools: [], tun: false });
   const state = requireState(name);
   killHard(state.pid);
   await waitUntil(`the processes of "${name}" to end`, () => !isAlive(state));
@@ -86,6 +87,7 @@ export async function takeDown(name: string): Promise<void> {
  * @throws {TestbedError} when there is no such data center or namespace
  */
 export async function execute(name: string, namespace: string, command: readonly string[]): Promise<number> {
+  requireMeans({ tools: ['nsenter', 'ip'], tun: false });
   const state = requireState(name);
   const known = namespacesOf(state);
   if (!known.includes(namespace)) {
@@ -100,7 +102,10 @@ export async function execute(name: string, namespace: string, command: readonly
   // Ctrl-C at the terminal is for the command; it decides what becomes of us.
   const ignore = (): void => {};
   process.on('SIGINT', ignore).on('SIGQUIT', ignore);
-  const child = spawn('nsenter', args, { stdio: ['inherit', 'inherit', 'inherit', 'pipe'] });
+  const child = spawn('nsenter', args, {
+    stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+    env: environment(),
+  });
   const commandGone = new Promise<void>((resolve) => child.stdio[3]?.once('close', resolve));
   try {
     const { code, signal } = await exitOf(child);

@@ -74,10 +74,17 @@ export function requireMeans(options: { readonly tools: readonly Tool[]; readonl
   }
 }
 
+/** For child processes: PATH with the directories where ip and tc live, which not everybody's PATH has. */
+export function environment(): NodeJS.ProcessEnv {
+  return { ...process.env, PATH: searchPath().join(delimiter) };
+}
+
+function searchPath(): string[] {
+  return [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+}
+
 function onPath(tool: string): boolean {
-  // A plain user's PATH often lacks the sbin directories where ip and tc live.
-  const directories = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
-  return directories.some((directory) => {
+  return searchPath().some((directory) => {
     try {
       accessSync(join(directory, tool), constants.X_OK);
       return true;

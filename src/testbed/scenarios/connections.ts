@@ -24,7 +24,8 @@ export const TARGETS: readonly Endpoint[] = SERVICE_PORTS.flatMap((port) =>
 const HELD_BYTES = 1 << 20;
 
 const ATTEMPT_TIMEOUT_MS = 5000;
-const STALL_MS = 10_000;
+/** After an outage of some seconds TCP may wait as long again before it tries once more. */
+const STALL_MS = 20_000;
 
 /** A held connection, with the client that holds it (ids are only unique per client). */
 export interface HeldBy extends Held {
@@ -43,7 +44,7 @@ export async function openNew(
       client.call('burst', {
         count: Math.floor((count + index) / clients.length),
         targets: TARGETS,
-        concurrency: 16,
+        concurrency: 24,
         timeoutMs,
       }),
     ),

@@ -14,7 +14,7 @@ import { connectionKey, entriesOf } from './entries.js';
 import { type Finding, Judgement, type Scenario } from './scenario.js';
 
 const CONNECTIONS = 60;
-const NEW = 24;
+const NEW = 48;
 const LOAD_PER_SECOND = 10;
 const CRASHED = 2;
 /** For connections that nobody may answer: one retransmission of the SYN, and a little. */
