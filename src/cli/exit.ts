@@ -18,7 +18,7 @@ const FOR_PEOPLE: Readonly<Record<string, number>> = {
   SystemError: ExitCode.Failed,
   NetworkSetupError: ExitCode.Failed,
   AdminError: ExitCode.Failed,
-  MissingPackageError: ExitCode.Failed,
+  MissingMeansError: ExitCode.Failed,
 };
 
 /** Prints the error for a person and sets the exit code. @param code instead of the error's own */
@@ -26,6 +26,13 @@ export function fail(error: unknown, code?: number): void {
   if (error instanceof Error && error.name in FOR_PEOPLE) {
     process.stderr.write(`twohop: ${error.message}\n`);
     process.exitCode = code ?? FOR_PEOPLE[error.name];
+    return;
+  }
+  // A system call that failed: its message names the call and the path.
+  if (error instanceof Error && 'syscall' in error) {
+    const denied = 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM');
+    process.stderr.write(`twohop: ${error.message}${denied ? ': run as root' : ''}\n`);
+    process.exitCode = code ?? ExitCode.Failed;
     return;
   }
   process.stderr.write(`twohop: unexpected: ${error instanceof Error ? error.stack : String(error)}\n`);

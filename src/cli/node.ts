@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { destination, pino, stdTimeFunctions } from 'pino';
+import { AdminServer } from '../node/admin.js';
 import { loadNodeConfig, type NodeConfig } from '../node/config.js';
 import { AppliedNetwork } from '../node/network.js';
 import { planDevice, planSteering, printSteps, printUndo } from '../node/network-setup.js';
@@ -62,7 +63,7 @@ function printSetup(config: NodeConfig): void {
       ...printSteps(device),
       `# on ${config.name}, once the node reads ${config.tun.name}`,
       ...printSteps(steering),
-      '# to take it back',
+      '# to take it back (sysctls: to what they were)',
       ...printUndo([...device, ...steering]),
       '',
     ].join('\n'),
@@ -70,13 +71,31 @@ function printSetup(config: NodeConfig): void {
 }
 
 async function removeSetup(config: NodeConfig): Promise<void> {
+  // A node that runs would be left without its network: whoever answers on its address is asked to stop first.
+  await refuseIfRunning(config);
   const left = AppliedNetwork.leftBehind(networkStateFile(config));
   if (left === null) {
     process.stdout.write('nothing was left behind\n');
     return;
   }
-  for (const line of await left.remove()) process.stderr.write(`could not be undone: ${line}\n`);
-  process.stdout.write('removed what was left behind\n');
+  const failed = await left.remove();
+  for (const line of failed) process.stderr.write(`could not be undone: ${line}\n`);
+  process.stdout.write(
+    failed.length === 0 ? 'removed what was left behind\n' : 'removed what could be removed\n',
+  );
+  if (failed.length > 0) process.exitCode = ExitCode.Failed;
+}
+
+async function refuseIfRunning(config: NodeConfig): Promise<void> {
+  const probe = new AdminServer(
+    () => Promise.resolve({ text: '', contentType: 'text/plain' }),
+    () => ({ ok: false, detail: {} }),
+  );
+  try {
+    for (const address of config.admin) await probe.listen(address);
+  } finally {
+    await probe.close();
+  }
 }
 
 async function run(config: NodeConfig, options: NodeCommandOptions): Promise<void> {
@@ -91,29 +110,33 @@ async function run(config: NodeConfig, options: NodeCommandOptions): Promise<voi
     destination({ sync: true }),
   );
   let ending = false;
-  const end = async (code: number) => {
+  const end = async (code: number, asCrashed = false) => {
     if (ending) return;
     ending = true;
     setTimeout(() => process.exit(ExitCode.Failed), STOP_LIMIT_MS).unref();
-    await node?.stop();
+    // A node that is still starting is stopped once it has started, so that nothing it did is forgotten.
+    const node = await started.catch(() => null);
+    if (node === null) return;
+    await node.stop({ asCrashed });
     log.info('node has stopped');
     process.exit(code);
   };
-  let node: TwohopNode | undefined;
+  const started = TwohopNode.start({
+    config,
+    log,
+    reload: () => readConfig(options),
+    networkSetup: options.networkSetup,
+    onFailure: (error) => {
+      log.fatal(error.message);
+      // What fails closed must not open because a worker died: the server stays silent, as after a SIGKILL.
+      void end(ExitCode.Failed, config.failureMode === 'closed');
+    },
+  });
   process.on('SIGTERM', () => void end(ExitCode.Ok));
   process.on('SIGINT', () => void end(ExitCode.Ok));
-  process.on('SIGHUP', () => void node?.reload());
+  process.on('SIGHUP', () => void started.then((node) => node.reload()));
   try {
-    node = await TwohopNode.start({
-      config,
-      log,
-      reload: () => readConfig(options),
-      networkSetup: options.networkSetup,
-      onFailure: (error) => {
-        log.fatal(error.message);
-        void end(ExitCode.Failed);
-      },
-    });
+    await started;
   } catch (error) {
     fail(error, ExitCode.Failed);
     process.exit();

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { endianness } from 'node:os';
 import type { PacketBatch } from '../path/batch.js';
-import { type Advice, SystemError } from './system-error.js';
+import { type Advice, MissingMeansError, SystemError } from './system-error.js';
 
 /**
  * System calls through `koffi` on memory that we own, from the main thread and from workers alike.
@@ -72,7 +72,7 @@ export function libc(): Libc {
 
 function load(): Libc {
   if (process.platform !== 'linux' || endianness() !== 'LE' || !['x64', 'arm64'].includes(process.arch)) {
-    throw new Error(
+    throw new MissingMeansError(
       `Moving packets needs Linux on x86-64 or arm64; this is ${process.platform} on ${process.arch}`,
     );
   }
@@ -99,7 +99,7 @@ function load(): Libc {
       addressOf: (bytes) => Number(koffi.address(bytes)),
     };
   } catch (cause) {
-    throw new Error(
+    throw new MissingMeansError(
       'koffi, the library that makes system calls, could not be loaded. It comes as a prebuilt package for ' +
         'x86-64 and arm64: reinstall with optional dependencies enabled (npm ci --include=optional)',
       { cause },

@@ -5,7 +5,7 @@ import type { Action } from '../path/verdict.js';
 import { formatIpv4 } from '../wire/address.js';
 import { newCounters } from './counters.js';
 import type { PacketSink, PortCounters } from './port.js';
-import { NEEDS_NET_RAW } from './system-error.js';
+import { MissingMeansError, NEEDS_NET_RAW } from './system-error.js';
 
 /** What we use of the npm package `raw-socket`, which has no types of its own. */
 interface RawSocketModule {
@@ -56,14 +56,14 @@ export class RawSocketPackageSender implements PacketSink {
   /** Throws an Error that says what to do when the package is missing, or rights are. */
   static open(): RawSocketPackageSender {
     if (!isMainThread)
-      throw new Error('The package raw-socket works on the main thread only: use sender: mmsg');
+      throw new MissingMeansError('The package raw-socket works on the main thread only: use sender: mmsg');
     const raw = loadPackage();
     let socket: RawSocket;
     try {
       socket = raw.createSocket({ protocol: IPPROTO_RAW });
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new Error(`raw-socket cannot open a socket: ${reason}. ${NEEDS_NET_RAW}`, { cause });
+      throw new MissingMeansError(`raw-socket cannot open a socket: ${reason}. ${NEEDS_NET_RAW}`, { cause });
     }
     socket.setOption(raw.SocketLevel.IPPROTO_IP, raw.SocketOption.IP_HDRINCL, 1);
     return new RawSocketPackageSender(socket);
@@ -118,7 +118,7 @@ function loadPackage(): RawSocketModule {
   try {
     return createRequire(import.meta.url)('raw-socket') as RawSocketModule;
   } catch (cause) {
-    throw new Error(
+    throw new MissingMeansError(
       'The optional package raw-socket is not installed, or was not compiled. Install it where a C++ compiler and ' +
         'Python are (npm install raw-socket), or use sender: mmsg',
       { cause },

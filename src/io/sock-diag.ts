@@ -16,7 +16,7 @@ import {
   SOCK_DIAG_BY_FAMILY,
 } from './netlink.js';
 import type { DurableLookup } from './socket-ends.js';
-import { Errno } from './system-error.js';
+import { Errno, MissingMeansError } from './system-error.js';
 
 /** `struct nlmsghdr` and `struct inet_diag_req_v2`. */
 const REQUEST_SIZE = 72;
@@ -81,7 +81,7 @@ export class KernelSockets implements DurableLookup {
     ] as const) {
       if (!sockets.supports(protocol)) {
         sockets.close();
-        throw new Error(`This kernel cannot look up sockets by address: modprobe ${name}`);
+        throw new MissingMeansError(`This kernel cannot look up sockets by address: modprobe ${name}`);
       }
     }
     return sockets;

@@ -52,6 +52,11 @@ export class SystemError extends Error {
   }
 }
 
+/** A package, a kernel module or a right that is not there; the message says what helps. */
+export class MissingMeansError extends Error {
+  override readonly name = 'MissingMeansError';
+}
+
 function describeErrno(errno: number): [code: string, description: string] {
   // libuv's table lacks what ordinary programs never see.
   if (errno === Errno.EBADFD) return ['EBADFD', 'the device is gone'];

@@ -50,7 +50,8 @@ const nodeShape = strictShape({
   steer: z.array(z.string()).optional(),
   local_routes: z.boolean().default(true),
   sticky_replies: z.enum(['auto', 'on', 'off']).default('auto'),
-  admin: z.array(z.string()).default(['127.0.0.1:9090']),
+  // At least one: it is also what keeps a second node from starting beside the first.
+  admin: z.array(z.string()).min(1).default(['127.0.0.1:9090']),
   sender: z.enum(['mmsg', 'raw-socket']).default('mmsg'),
   log_level: z.enum(LOG_LEVELS).default('info'),
 }).prefault({});

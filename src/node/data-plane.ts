@@ -9,7 +9,7 @@ import type { PathConfig } from '../path/state.js';
 import { Action, Verdict } from '../path/verdict.js';
 import type { ForwardingTable } from '../table/forwarding-table.js';
 import type { FromWorker, ToWorker, WorkerInit } from './messages.js';
-import { WorkerStatus } from './worker-status.js';
+import { type StatusField, WorkerStatus } from './worker-status.js';
 
 /** Entries of the socket cache; a miss costs a system call, nothing else. */
 const SOCKET_CACHE_ENTRIES = 65_536;
@@ -21,6 +21,15 @@ export interface DataPlaneOptions {
   readonly sender: 'mmsg' | 'raw-socket';
   /** A worker died: the node must not limp on. */
   onFailure(error: Error): void;
+}
+
+/** Packets a port has moved, or has lost. */
+export interface PortTotals {
+  readonly packets: number;
+  readonly bytes: number;
+  readonly errors: number;
+  /** Among the errors: larger than the interface's MTU. */
+  readonly tooBig: number;
 }
 
 interface WorkerHandle {
@@ -140,6 +149,19 @@ export class DataPlane {
 
   get counters(): PathCounters[] {
     return this.handles.map((handle) => handle.counters);
+  }
+
+  /** What was sent to other nodes, whoever sent it. */
+  get underlaySent(): PortTotals {
+    if (this.mainSender !== null) return { ...this.mainSender.sent, tooBig: 0 };
+    const sum = (field: StatusField) =>
+      this.handles.reduce((total, handle) => total + handle.status.get(field), 0);
+    return {
+      packets: sum('underlaySentPackets'),
+      bytes: sum('underlaySentBytes'),
+      errors: sum('underlaySentErrors'),
+      tooBig: sum('underlayTooBig'),
+    };
   }
 
   get status(): WorkerStatus[] {

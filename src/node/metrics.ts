@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { type PathCounters, STAGE_NAMES } from '../path/counters.js';
 import { Action, VERDICTS } from '../path/verdict.js';
+import type { PortTotals } from './data-plane.js';
 import type { WorkerStatus } from './worker-status.js';
 
 const ACTION_NAMES: Readonly<Record<number, string>> = {
@@ -22,6 +23,7 @@ export interface MetricsSource {
   trafficsets(): readonly string[];
   counters(): readonly PathCounters[];
   status(): readonly WorkerStatus[];
+  underlaySent(): PortTotals;
   tables(): readonly TableGauge[];
 }
 
@@ -32,6 +34,10 @@ type Totals = Map<string, { labels: Record<string, string>; packets: number; byt
 export class NodeMetrics {
   private readonly registry = new Registry();
   private readonly retired: Totals = new Map();
+  private last: { readonly counters: readonly PathCounters[]; readonly names: readonly string[] } = {
+    counters: [],
+    names: [],
+  };
   private readonly refusedTables: Counter<'trafficset' | 'reason'>;
 
   constructor(server: string, source: MetricsSource) {
@@ -93,9 +99,13 @@ export class NodeMetrics {
     const registers = [this.registry];
     const sum = (field: Parameters<WorkerStatus['get']>[0]) =>
       source.status().reduce((total, status) => total + status.get(field), 0);
-    for (const what of ['Packets', 'Bytes', 'Errors'] as const) {
+    for (const [what, name] of [
+      ['Packets', 'packets'],
+      ['Bytes', 'bytes'],
+      ['Errors', 'errors'],
+    ] as const) {
       const counter = new Counter({
-        name: `twohop_port_${what.toLowerCase()}_total`,
+        name: `twohop_port_${name}_total`,
         help: `${what} through the node's ports`,
         labelNames: ['port', 'direction'],
         registers,
@@ -104,10 +114,19 @@ export class NodeMetrics {
           counter.inc({ port: 'tun', direction: 'received' }, sum(`tunReceived${what}`));
           counter.inc({ port: 'tun', direction: 'sent' }, sum(`tunSent${what}`));
           counter.inc({ port: 'gue', direction: 'received' }, sum(`gueReceived${what}`));
-          counter.inc({ port: 'underlay', direction: 'sent' }, sum(`underlaySent${what}`));
+          counter.inc({ port: 'underlay', direction: 'sent' }, source.underlaySent()[name]);
         },
       });
     }
+    const tooBig = new Counter({
+      name: 'twohop_underlay_too_big_total',
+      help: 'Packets that the interface would not take because of its MTU (EMSGSIZE); among the errors too',
+      registers,
+      collect: () => {
+        tooBig.reset();
+        tooBig.inc(source.underlaySent().tooBig);
+      },
+    });
     const lookups = new Counter({
       name: 'twohop_socket_lookups_total',
       help: 'TCP socket lookups that the cache answered (hit) or not (miss), and questions asked of the kernel',
@@ -153,9 +172,14 @@ export class NodeMetrics {
     this.refusedTables.inc({ trafficset, reason });
   }
 
-  /** Keeps what was counted before a reload. @param names of the trafficsets as they were */
+  /**
+   * Keeps what was counted before a reload. A worker may go on counting there until it has taken the new
+   * configuration, so the last counters are read, not copied, until the next reload.
+   * @param names of the trafficsets as they were
+   */
   retire(counters: readonly PathCounters[], names: readonly string[]): void {
-    addTotals(this.retired, counters, names);
+    addTotals(this.retired, this.last.counters, this.last.names);
+    this.last = { counters, names };
   }
 
   async text(): Promise<{ text: string; contentType: string }> {
@@ -169,6 +193,7 @@ export class NodeMetrics {
   }> {
     const totals: Totals = new Map();
     for (const [key, entry] of this.retired) totals.set(key, { ...entry });
+    addTotals(totals, this.last.counters, this.last.names);
     addTotals(totals, source.counters(), source.trafficsets());
     return totals.values();
   }

@@ -39,6 +39,7 @@ export interface NetworkPlan {
 const POLICY_TABLE = '100';
 const POLICY_PREF = '10';
 const LOCAL_PREF = '100';
+const BLACKHOLE_METRIC = '4242';
 /** Mark that makes the kernel route a sticky reply again. */
 const STICKY_MARK = '0x2b0b';
 
@@ -133,6 +134,15 @@ function policySteps(plan: NetworkPlan): Step[] {
     steps.push({
       run: [...ip, 'route', 'replace', 'default', 'dev', plan.tun, 'table', POLICY_TABLE],
     });
+    if (plan.persistent) {
+      // Behind it, what fails closed finds nothing instead of the local route, even if the device is removed.
+      const nothing = ['blackhole', 'default', 'table', POLICY_TABLE, 'metric', BLACKHOLE_METRIC];
+      steps.push({
+        run: [...ip, 'route', 'add', ...nothing],
+        undo: [...ip, 'route', 'del', ...nothing],
+        mayExist: true,
+      });
+    }
     for (const prefix of vips) {
       const rule = ['pref', POLICY_PREF, 'iif', plan.interface, 'to', prefix.toString()];
       steps.push({

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import {
@@ -31,7 +31,7 @@ export class AppliedNetwork {
   private constructor(
     private readonly stateFile: string,
     /** What an earlier node left to be undone. */
-    private readonly inherited: ReadonlyArray<readonly string[]>,
+    private inherited: ReadonlyArray<readonly string[]>,
   ) {}
 
   /**
@@ -56,8 +56,9 @@ export class AppliedNetwork {
       const existing = plan.steering === 'tc' ? await generationInUse(plan.interface) : null;
       const full: NetworkPlan = { ...plan, generation: existing === 0 ? 1 : 0 };
       for (const step of planSteering(full)) await this.take(step, full.tun);
-      this.save();
       await undoAll(this.inherited.filter((line) => !includesCommand(this.undo, line)));
+      this.inherited = [];
+      this.save();
       if (existing !== null) await removeGeneration(plan.interface, existing);
     } catch (error) {
       await this.abandon();
@@ -68,14 +69,17 @@ export class AppliedNetwork {
   /** Takes back what this node did, and leaves what it found. */
   async abandon(): Promise<void> {
     await undoAll(this.undo.filter((line) => !includesCommand(this.inherited, line)));
-    this.undo = [...this.inherited];
-    if (this.undo.length === 0) rmSync(this.stateFile, { force: true });
+    this.undo = [];
+    if (this.inherited.length === 0) rmSync(this.stateFile, { force: true });
     else this.save();
   }
 
+  /** What is inherited stays written down until it was taken over or taken back. */
   private save(): void {
+    const left = this.inherited.filter((line) => !includesCommand(this.undo, line));
     mkdirSync(dirname(this.stateFile), { recursive: true });
-    writeFileSync(this.stateFile, `${JSON.stringify(this.undo, null, 1)}\n`);
+    writeFileSync(`${this.stateFile}.new`, `${JSON.stringify([...left, ...this.undo], null, 1)}\n`);
+    renameSync(`${this.stateFile}.new`, this.stateFile);
   }
 
   /** What an earlier node left in the file, ready to be removed; null when it left nothing. */
@@ -93,26 +97,33 @@ export class AppliedNetwork {
       this.writeSysctl(words[0], words[1], tun);
       return;
     }
+    // The way back is written down before the step is made: whenever this process dies, it is known.
+    if (step.undo !== undefined) {
+      this.undo.push(step.undo);
+      this.save();
+    }
     try {
       await run(command, words);
     } catch (error) {
-      if (step.mayExist !== true || isMissing(error)) throw commandFailed(step.run, error);
-      const undo = step.undo;
-      if (undo === undefined || !includesCommand(this.inherited, undo)) return;
+      const existed = step.mayExist === true && !isMissing(error);
+      // What somebody else made is not ours to remove; what a node before us made is.
+      if (step.undo !== undefined && !includesCommand(this.inherited, step.undo)) this.undo.pop();
+      if (!existed) throw commandFailed(step.run, error);
     }
-    if (step.undo !== undefined) this.undo.push(step.undo);
   }
 
   private writeSysctl(name: string, value: string, tun: string): void {
     const path = sysctlPath(name);
     try {
       const before = readFileSync(path, 'utf8').trim();
-      if (before !== value) writeFileSync(path, value);
       // Settings of the TUN itself go with the device.
-      if (name.includes(`.${tun}.`)) return;
-      const inherited = this.inherited.find((line) => line[0] === 'sysctl' && line[1] === name);
-      if (inherited !== undefined) this.undo.push(inherited);
-      else if (before !== value) this.undo.push(['sysctl', name, before]);
+      if (!name.includes(`.${tun}.`)) {
+        const inherited = this.inherited.find((line) => line[0] === 'sysctl' && line[1] === name);
+        if (inherited !== undefined) this.undo.push(inherited);
+        else if (before !== value) this.undo.push(['sysctl', name, before]);
+        this.save();
+      }
+      if (before !== value) writeFileSync(path, value);
     } catch (error) {
       throw commandFailed(['sysctl', name, value], error);
     }

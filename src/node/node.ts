@@ -10,7 +10,7 @@ import { DataPlane } from './data-plane.js';
 import { NodeMetrics, type TableGauge } from './metrics.js';
 import { AppliedNetwork } from './network.js';
 import type { NetworkPlan } from './network-setup.js';
-import { TableFollower } from './table-follower.js';
+import { TableFollower, type TableFollowerEvents } from './table-follower.js';
 
 /** Where the way back from a node's network changes is kept. */
 const STATE_DIRECTORY = '/run/twohop';
@@ -67,6 +67,7 @@ export class TwohopNode {
   private isUp = false;
   /** While the workers still count by the old configuration's trafficsets. */
   private reloading = false;
+  private turn: Promise<void> = Promise.resolve();
 
   private constructor(private readonly options: NodeOptions) {
     this.config = options.config;
@@ -74,6 +75,7 @@ export class TwohopNode {
       trafficsets: () => this.config.trafficsets.map((trafficset) => trafficset.name),
       counters: () => this.plane?.counters ?? [],
       status: () => this.plane?.status ?? [],
+      underlaySent: () => this.plane?.underlaySent ?? { packets: 0, bytes: 0, errors: 0, tooBig: 0 },
       tables: () => this.tables(),
     });
   }
@@ -138,25 +140,25 @@ export class TwohopNode {
     );
   }
 
-  private follow(trafficset: string, path: string): void {
+  /** @param before how the trafficset was followed until now: what is in use stays until something better is read */
+  private follow(trafficset: string, path: string, before?: Followed): void {
     const { log } = this.options;
+    const events: TableFollowerEvents = {
+      table: (table) => {
+        followed.table = table;
+        this.publish(trafficset, table);
+      },
+      refused: (reason, message) => {
+        this.metrics.tableRefused(trafficset, reason);
+        log.warn({ trafficset, reason, kept: followed.table?.version ?? null }, `table refused: ${message}`);
+      },
+    };
+    const table = before?.table ?? null;
     const followed: Followed = {
-      table: null,
-      told: new Map(),
-      inUse: -1,
-      follower: new TableFollower(path, trafficset, {
-        table: (table) => {
-          followed.table = table;
-          this.publish(trafficset, table);
-        },
-        refused: (reason, message) => {
-          this.metrics.tableRefused(trafficset, reason);
-          log.warn(
-            { trafficset, reason, kept: followed.table?.version ?? null },
-            `table refused: ${message}`,
-          );
-        },
-      }),
+      table,
+      told: before?.told ?? new Map(),
+      inUse: before?.inUse ?? -1,
+      follower: new TableFollower(path, trafficset, events, table),
     };
     this.followed.set(trafficset, followed);
     followed.follower.start();
@@ -202,8 +204,19 @@ export class TwohopNode {
    * Reads the configuration again. What packets are judged by changes between two batches; what is fixed while a
    * node runs (its address, TUN, workers, steering) is named in the log and waits for a restart.
    */
-  async reload(): Promise<void> {
+  reload(): Promise<void> {
+    return this.inTurn(() => this.reloadNow());
+  }
+
+  /** Reloads and the stop come one after the other: each finds the network as the one before left it. */
+  private inTurn(work: () => Promise<void>): Promise<void> {
+    this.turn = this.turn.then(work);
+    return this.turn;
+  }
+
+  private async reloadNow(): Promise<void> {
     const { log } = this.options;
+    if (!this.isUp) return;
     let next: NodeConfig;
     try {
       next = this.options.reload();
@@ -221,6 +234,7 @@ export class TwohopNode {
     const names = this.config.trafficsets.map((trafficset) => trafficset.name);
     const network = this.options.networkSetup && !sameText(networkPlan(this.config), networkPlan(next));
     this.config = next;
+    log.level = next.logLevel;
     this.reloading = true;
     this.refollow();
     this.reloading = false;
@@ -255,6 +269,7 @@ export class TwohopNode {
       }
       followed.follower.close();
       this.followed.delete(name);
+      if (trafficset !== undefined) this.follow(name, trafficset.table, followed);
     }
     for (const trafficset of this.config.trafficsets) {
       if (!this.followed.has(trafficset.name)) this.follow(trafficset.name, trafficset.table);
@@ -287,12 +302,19 @@ export class TwohopNode {
     };
   }
 
-  /** Takes everything down again: steering first, so that no packet is taken that nobody would read. */
-  async stop(): Promise<void> {
+  /**
+   * Takes everything down again: steering first, so that no packet is taken that nobody would read.
+   * @param options.asCrashed leave the network as a killed node leaves it
+   */
+  stop(options: { readonly asCrashed?: boolean } = {}): Promise<void> {
+    return this.inTurn(() => this.stopNow(options.asCrashed === true));
+  }
+
+  private async stopNow(asCrashed: boolean): Promise<void> {
     const { log } = this.options;
     this.isUp = false;
     for (const { follower } of this.followed.values()) follower.close();
-    const failed = (await this.network?.remove()) ?? [];
+    const failed = asCrashed ? [] : ((await this.network?.remove()) ?? []);
     for (const line of failed) log.warn(`could not be undone: ${line}`);
     this.network = null;
     await this.admin?.close();

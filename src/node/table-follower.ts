@@ -27,12 +27,13 @@ export class TableFollower {
   private readonly look: NodeJS.Timeout;
   /** Identity of the file last read, whether it was taken or refused; '' for none there, null before the first look. */
   private seen: string | null = null;
-  private current: ForwardingTable | null = null;
 
   constructor(
     readonly path: string,
     readonly trafficset: string,
     private readonly events: TableFollowerEvents,
+    /** What is in use already, when the table's file has moved. */
+    private current: ForwardingTable | null = null,
   ) {
     this.look = setInterval(() => this.check(), LOOK_MS);
     this.look.unref();
@@ -88,6 +89,14 @@ export class TableFollower {
       );
       return;
     }
+    if (this.current !== null && table.version === this.version) {
+      if (sameContent(table, this.current)) return;
+      this.events.refused(
+        'same-version',
+        `${this.path}: version ${table.version} is in use with other rows; a changed table needs a higher version`,
+      );
+      return;
+    }
     this.current = table;
     this.events.table(table);
   }
@@ -117,6 +126,14 @@ export class TableFollower {
       this.check();
     }, SETTLE_MS);
   }
+}
+
+function sameContent(a: ForwardingTable, b: ForwardingTable): boolean {
+  return Buffer.compare(a.hashKey, b.hashKey) === 0 && Buffer.compare(bytesOf(a), bytesOf(b)) === 0;
+}
+
+function bytesOf({ slots }: ForwardingTable): Uint8Array {
+  return new Uint8Array(slots.buffer, slots.byteOffset, slots.byteLength);
 }
 
 /** Changes whenever the file is replaced or rewritten; '' when there is none. */

@@ -23,6 +23,8 @@ export const STATUS_FIELDS = [
   'underlaySentPackets',
   'underlaySentBytes',
   'underlaySentErrors',
+  /** Among them: larger than the interface's MTU. */
+  'underlayTooBig',
   'lookupHits',
   'lookupMisses',
   'kernelLookups',

@@ -93,6 +93,7 @@ function main(init: WorkerInit, port: NonNullable<typeof parentPort>): void {
     values[STATUS_INDEX.underlaySentPackets] = underlay.sent.packets;
     values[STATUS_INDEX.underlaySentBytes] = underlay.sent.bytes;
     values[STATUS_INDEX.underlaySentErrors] = underlay.sent.errors;
+    if (underlay instanceof RawSender) values[STATUS_INDEX.underlayTooBig] = underlay.tooBig;
     values[STATUS_INDEX.lookupHits] = sockets.counters.hits;
     values[STATUS_INDEX.lookupMisses] = sockets.counters.misses;
     values[STATUS_INDEX.kernelLookups] = sockets.counters.kernelLookups;

@@ -62,20 +62,20 @@ describe('network set-up', () => {
   });
 
   it('steers by policy routing, adding the new local rule before the old one goes', () => {
-    const lines = printSteps(
-      planSteering({ ...PLAN, steering: 'policy', localRoutes: false, persistent: false }),
-    );
+    const lines = printSteps(planSteering({ ...PLAN, steering: 'policy', localRoutes: false }));
     expect(lines[0]).toBe('ip link set dev lb0 mtu 9000 txqueuelen 10000');
     expect(lines.slice(5)).toEqual([
       'sysctl -w net.ipv4.ip_forward=1',
       'sysctl -w net.ipv4.ip_early_demux=0',
       'ip -4 route replace default dev lb0 table 100',
+      'ip -4 route add blackhole default table 100 metric 4242 || true',
       'ip -4 rule add pref 10 iif eth0 to 192.0.2.0/24 lookup 100 || true',
       'ip -4 rule add pref 10 iif eth0 to 198.18.0.0/15 lookup 100 || true',
       'ip -4 rule add pref 100 lookup local || true',
       'ip -4 rule del pref 0 lookup local || true',
       'sysctl -w net.ipv6.conf.all.forwarding=1',
       'ip -6 route replace default dev lb0 table 100',
+      'ip -6 route add blackhole default table 100 metric 4242 || true',
       'ip -6 rule add pref 10 iif eth0 to 2001:db8:100::/64 lookup 100 || true',
       'ip -6 rule add pref 100 lookup local || true',
       'ip -6 rule del pref 0 lookup local || true',

@@ -10,7 +10,10 @@ interface Life {
   readonly newTable: unknown;
   readonly reloaded: unknown;
   readonly countedBeforeReload: boolean;
+  readonly tableMoved: unknown;
   readonly afterBadReload: unknown;
+  readonly workerDied?: unknown;
+  readonly recovered?: unknown;
   readonly crashed: unknown;
   readonly restarted: unknown;
   readonly exit: number;
@@ -38,9 +41,12 @@ describePrivileged('a node', ['root', 'tun', 'namespaces', 'ip', 'tc', 'curl', '
     expect(seen.newTable).toBe('s2');
     expect(seen.reloaded).toEqual(['s2', 's1']);
     expect(seen.countedBeforeReload).toBe(true);
+    expect(seen.tableMoved).toEqual(['s1', 200]);
     expect(seen.afterBadReload).toBe('s2');
     expect(seen.crashed).toBeNull();
     expect(seen.restarted).toEqual(['s1', 's1']);
+    expect(seen.workerDied).toEqual([1, null]);
+    expect(seen.recovered).toBe('s1');
     expect(seen.exit).toBe(0);
     expect(seen.left).toEqual([]);
   });

@@ -93,6 +93,16 @@ describePrivileged('a node that cannot start', ['root', 'tun', 'namespaces', 'ip
     expect(left).toBe('0');
   });
 
+  it.each(['TERM', 'INT'])('leaves nothing when SIG%s comes while it starts', (signal) => {
+    // Whatever it has done by then: the signal comes at ten different moments.
+    const script = Array.from(
+      { length: 10 },
+      (_, i) => `timeout -s ${signal} 0.${i + 2} NODE -c cluster.yaml --as s1`,
+    );
+    const { left } = onServer(`${script.join(' >/dev/null\n')} >/dev/null`);
+    expect(left).toBe('0');
+  });
+
   it('tells a mistake in the configuration with its place, before it touches anything', () => {
     const { status, stderr, left } = onServer('NODE -c cluster.yaml --as s7');
     expect(stderr).toMatch(/^twohop: cluster\.yaml:2:1: servers: there is no server named s7/);

@@ -153,6 +153,13 @@ describe('table follower', () => {
       expect(await events.next()).toBe('refused older-version');
     });
 
+    it('the same version with other rows', async () => {
+      const other = table(5);
+      other.slots[1] = 0x0a000901;
+      replace(encodeSnapshot(other));
+      expect(await events.next()).toBe('refused same-version');
+    });
+
     it('a file that was removed', async () => {
       rmSync(path);
       expect(await events.next()).toBe('refused missing');
