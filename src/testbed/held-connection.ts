@@ -228,35 +228,39 @@ class Upload extends HeldConnection {
 
 class Idle extends HeldConnection {
   readonly kind = 'idle';
-  private readonly agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  private first: { readonly server: string; readonly port: number } | null = null;
+  // No TCP keep-alive probes (a second's silence is the agent's default): idle is the point.
+  private readonly agent = new Agent({ keepAlive: true, keepAliveMsecs: 3_600_000, maxSockets: 1 });
+  private socket: Socket | null = null;
+  private readonly onClose = (): void => this.fail('closed while it was idle');
 
   protected async begin(): Promise<Exchange> {
     const exchange = await this.ask();
     exchange.response.resume();
-    this.first = identify(exchange);
+    this.socket = exchange.request.socket;
+    this.socket?.once('close', this.onClose);
     return exchange;
   }
 
   protected move(): void {
-    // Idle is the point.
+    // Nothing to move.
   }
 
   protected complete(): void {
     this.ask().then(
-      (exchange) => {
-        exchange.response.resume();
-        const { server, port } = identify(exchange);
-        if (port !== this.first?.port) this.fail('the connection was closed while it was idle');
-        else if (server !== this.first.server)
-          this.fail(`answered by ${server} in the middle of a connection`);
-        else exchange.response.on('end', () => this.done());
+      ({ request, response }) => {
+        response.resume();
+        const server = response.headers['x-server'];
+        // Not even for a moment may a new connection stand in for the old one.
+        if (request.socket !== this.socket) this.fail('closed while it was idle');
+        else if (server !== this.server) this.fail(`answered by ${server} in the middle of a connection`);
+        else response.on('end', () => this.done());
       },
       (error) => this.fail(reasonOf(error)),
     );
   }
 
   protected close(): void {
+    this.socket?.off('close', this.onClose);
     this.agent.destroy();
   }
 
@@ -292,13 +296,6 @@ export function tupleOf(socket: Socket | null): Tuple {
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return (error as NodeJS.ErrnoException).code ?? error.message;
-}
-
-function identify(exchange: Exchange): { server: string; port: number } {
-  return {
-    server: String(exchange.response.headers['x-server']),
-    port: exchange.request.socket?.localPort ?? 0,
-  };
 }
 
 /** @param later what goes wrong after the head of the response has come */
