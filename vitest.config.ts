@@ -1,12 +1,33 @@
 import { defineConfig } from 'vitest/config';
 
+/** Tests that start whole data centers, nodes or demonstrations: on two cores they would only wait for one another. */
+const WHOLE_SYSTEM = ['test/**/*.e2e.test.ts', 'test/testbed/**/*.test.ts'];
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     globalSetup: ['test/global-setup.ts'],
-    // Namespaces and TUN devices are shared by the machine's two cores; files run one after another in e2e.
     pool: 'forks',
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: WHOLE_SYSTEM,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'system',
+          include: WHOLE_SYSTEM,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

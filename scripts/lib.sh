@@ -18,17 +18,19 @@ install_missing() {
     return 1
   fi
   # shellcheck disable=SC2086 # one word per package
-  if ! DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing_packages >/tmp/twohop-apt.$$ 2>&1; then
+  local log
+  log=$(mktemp)
+  if ! DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing_packages >"$log" 2>&1; then
     # The package lists may be old or absent.
-    DEBIAN_FRONTEND=noninteractive apt-get update >/tmp/twohop-apt.$$ 2>&1
-    if ! DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing_packages >>/tmp/twohop-apt.$$ 2>&1; then
-      cat /tmp/twohop-apt.$$ >&2
-      rm -f /tmp/twohop-apt.$$
+    DEBIAN_FRONTEND=noninteractive apt-get update >"$log" 2>&1
+    if ! DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing_packages >>"$log" 2>&1; then
+      cat "$log" >&2
+      rm -f "$log"
       echo "twohop: apt-get could not install:$missing_packages" >&2
       return 1
     fi
   fi
-  rm -f /tmp/twohop-apt.$$
+  rm -f "$log"
 }
 
 check_node() {

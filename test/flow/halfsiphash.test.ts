@@ -49,7 +49,9 @@ function fastHalfSipHash(message: Uint8Array, key: Uint8Array): number {
   flowKey.bytes.fill(0xa5);
   flowKey.bytes.set(message);
   const keyData = new DataView(key.buffer, key.byteOffset);
-  return halfSipHash24(flowKey.words, message.length, keyData.getInt32(0, true), keyData.getInt32(4, true));
+  return (
+    halfSipHash24(flowKey.words, message.length, keyData.getInt32(0, true), keyData.getInt32(4, true)) >>> 0
+  );
 }
 
 describe('HalfSipHash-2-4', () => {
