@@ -19,7 +19,8 @@ export function tableCommand(): Command {
     .addCommand(makeCommand())
     .addCommand(showCommand())
     .addCommand(diffCommand())
-    .addCommand(checkCommand());
+    .addCommand(checkCommand())
+    .addHelpText('after', '\nExample:\n  twohop table show web.table');
 }
 
 const DEFAULT_BUCKETS = 65536;

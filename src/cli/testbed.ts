@@ -15,6 +15,12 @@ export function testbedCommand(): Command {
   testbed.addCommand(execCommand());
   testbed.addCommand(downCommand());
   testbed.addCommand(listCommand());
+  testbed.addHelpText(
+    'after',
+    `
+Example:
+  twohop testbed up && twohop testbed exec c1 -- curl http://192.0.2.1/ && twohop testbed down`,
+  );
   return testbed;
 }
 
@@ -73,6 +79,7 @@ function downCommand(): Command {
   return new Command('down')
     .description('end a data center and everything in it')
     .option('--name <name>', 'name of the data center', DEFAULT_NAME)
+    .addHelpText('after', '\nExample:\n  twohop testbed down --name lab')
     .action((options: { readonly name: string }) => takeDown(options.name));
 }
 
@@ -80,6 +87,7 @@ function listCommand(): Command {
   return new Command('list')
     .description('show the data centers that are up')
     .option('--json', 'for programs')
+    .addHelpText('after', '\nExample:\n  twohop testbed list --json')
     .action((options: { readonly json?: boolean }) => list(options.json === true));
 }
 
