@@ -33,42 +33,52 @@ interface VectorFile {
   readonly vectors: readonly Vector[];
 }
 
-/** [what the published redirector does, what ours does, why]; a trailing * stands for anything. */
-const DIFFERENCES: ReadonlyArray<readonly [string, string, string]> = [
+/**
+ * [how many packets, what the published redirector does, what ours does, why]; a trailing * stands for anything. The
+ * first row that fits counts. The numbers are locked: a change of the path that moves one is to be looked at.
+ */
+const DIFFERENCES: ReadonlyArray<readonly [number, string, string, string]> = [
   [
+    439,
     '*',
     'drop_malformed_gue',
     'GRE on the last hop is not understood; a wrapper that is not whole is refused',
   ],
-  ['pass', 'drop*', 'a port that carries only GUE has nothing to pass to'],
-  ['pass', 'redirect', 'ethertype and device are not ours to see'],
-  ['decap last_hop', 'drop*', 'the inner packet is checked at the last hop too'],
-  ['drop unwanted_icmp', 'accept_icmp*', 'every ICMP error belongs to a flow, other ICMP to any server'],
-  ['drop icmp_echo_replies', 'accept_icmp', 'harmless: the kernel ignores it'],
+  [20, 'pass', 'drop*', 'a port that carries only GUE has nothing to pass to'],
+  [13, 'pass', 'redirect', 'ethertype and device are not ours to see'],
+  [30, 'decap last_hop', 'drop*', 'the inner packet is checked at the last hop too'],
+  [72, 'drop unwanted_icmp', 'accept_icmp*', 'every ICMP error belongs to a flow, other ICMP to any server'],
+  [7, 'drop icmp_echo_replies', 'accept_icmp', 'harmless: the kernel ignores it'],
   [
+    14,
     'drop malformed_icmp',
     'accept_icmp*',
     'errors about other protocols are for the kernel; extension headers are walked',
   ],
-  ['drop malformed_icmp_pkt_too_big', 'accept_icmp_error', 'extension headers of a quoted packet are walked'],
-  ['drop', 'accept_*', 'any number of used hops can be skipped'],
-  ['drop', 'redirect', 'any number of hops can be carried'],
-  ['drop malformed_ip', 'accept_established', 'up to eight extension headers are walked'],
-  ['drop malformed_ip', 'redirect', 'up to eight extension headers are walked'],
-  ['drop fragmented_ip', 'accept_*', 'an atomic IPv6 fragment is a whole packet (RFC 6946)'],
-  ['drop unknown_l4_proto', 'accept_*', 'AH and HIP headers are walked'],
-  ['decap established', 'drop_malformed_ip', 'length fields are checked'],
-  ['decap established', 'drop_malformed_transport', 'the TCP data offset is checked'],
-  ['decap established', 'drop_malformed_icmp', 'the quoted header is checked'],
-  ['decap established', 'drop_icmp_mismatch', 'the error must be addressed to the VIP that it quotes'],
-  ['decap established', 'drop_fragment', 'a quoted later fragment has no ports'],
-  ['decap established', 'accept_established other bytes', 'padding behind the inner packet is cut'],
-  ['decap syn_cookies', 'redirect', 'an ACK with FIN completes no handshake'],
-  ['forward_gue', 'drop_malformed_ip', 'length fields are checked'],
-  ['forward_gue', 'drop_icmp_mismatch', 'the error must be addressed to the VIP that it quotes'],
-  ['forward_gue', 'drop_fragment', 'a quoted later fragment has no ports'],
-  ['forward_gue', 'redirect other bytes', 'a non-zero outer UDP checksum is kept right'],
-  ['forward_gue', 'accept_self', 'the next hop is this server'],
+  [
+    1,
+    'drop malformed_icmp_pkt_too_big',
+    'accept_icmp_error',
+    'extension headers of a quoted packet are walked',
+  ],
+  [33, 'drop', 'accept_*', 'any number of used hops can be skipped'],
+  [6, 'drop', 'redirect', 'any number of hops can be carried'],
+  [14, 'drop malformed_ip', 'accept_established', 'up to eight extension headers are walked'],
+  [3, 'drop malformed_ip', 'redirect', 'up to eight extension headers are walked'],
+  [7, 'drop fragmented_ip', 'accept_*', 'an atomic IPv6 fragment is a whole packet (RFC 6946)'],
+  [3, 'drop unknown_l4_proto', 'accept_*', 'AH and HIP headers are walked'],
+  [8, 'decap established', 'drop_malformed_ip', 'length fields are checked'],
+  [7, 'decap established', 'drop_malformed_transport', 'the TCP data offset is checked'],
+  [6, 'decap established', 'drop_malformed_icmp', 'the quoted header is checked'],
+  [3, 'decap established', 'drop_icmp_mismatch', 'the error must be addressed to the VIP that it quotes'],
+  [2, 'decap established', 'drop_fragment', 'a quoted later fragment has no ports'],
+  [3, 'decap established', 'accept_established other bytes', 'padding behind the inner packet is cut'],
+  [2, 'decap syn_cookies', 'redirect', 'an ACK with FIN completes no handshake'],
+  [2, 'forward_gue', 'drop_malformed_ip', 'length fields are checked'],
+  [6, 'forward_gue', 'drop_icmp_mismatch', 'the error must be addressed to the VIP that it quotes'],
+  [1, 'forward_gue', 'drop_fragment', 'a quoted later fragment has no ports'],
+  [3, 'forward_gue', 'redirect other bytes', 'a non-zero outer UDP checksum is kept right'],
+  [1, 'forward_gue', 'accept_self', 'the next hop is this server'],
 ];
 
 const file = readVectors<VectorFile>('cls-redirect');
@@ -89,35 +99,32 @@ const state = new PathState(
 );
 
 describe("the published redirector's packets", () => {
-  const used = new Set<number>();
+  const counted = DIFFERENCES.map(() => 0);
+  let agreeing = 0;
 
   it.each(groups())('%s: the same end, or a listed difference', (_group, vectors) => {
     for (const vector of vectors) {
       const theirs = describeTheirs(vector);
       const ours = run(vector);
-      if (agrees(vector, ours)) continue;
+      if (agrees(vector, ours)) {
+        agreeing++;
+        continue;
+      }
       const difference = DIFFERENCES.findIndex(
-        ([them, us]) =>
+        ([, them, us]) =>
           matches(them, theirs) && (matches(us, ours.name) || us === `${ours.name} other bytes`),
       );
       expect(difference, `${vector.name}: theirs ${theirs}, ours ${ours.name}`).toBeGreaterThanOrEqual(0);
-      used.add(difference);
+      counted[difference]++;
     }
   });
 
-  it('lists no difference that does not occur', () => {
-    const unused = DIFFERENCES.filter((_, index) => !used.has(index));
-    expect(unused).toEqual([]);
-  });
-
-  it('agrees on all but a minority', () => {
-    const agreeing = file.vectors.filter((vector) => agrees(vector, run(vector))).length;
-    expect(agreeing).toBe(AGREEING);
+  it('differ as often as listed, and agree otherwise', () => {
+    expect(DIFFERENCES.map(([, ...what], row) => [counted[row], ...what])).toEqual(DIFFERENCES);
+    expect(agreeing).toBe(1494);
+    expect(agreeing + counted.reduce((sum, count) => sum + count)).toBe(2200);
   });
 });
-
-/** Locked: a change of the path that moves this number is to be looked at. */
-const AGREEING = 1494;
 
 interface Outcome {
   readonly name: string;
