@@ -87,13 +87,16 @@ export async function allMove(dataCenter: DataCenter): Promise<void> {
   });
 }
 
-/** Lets held connections run to their end: all, or those on the servers named. */
+/**
+ * Lets held connections run to their end: all, or those on the servers named.
+ * @param options.stallMs after how long without a byte a connection counts as broken
+ */
 export async function finishAll(
   dataCenter: DataCenter,
-  servers: readonly string[] | null = null,
+  { servers, stallMs = STALL_MS }: { readonly servers?: readonly string[]; readonly stallMs?: number } = {},
 ): Promise<Outcome[]> {
   const outcomes = await Promise.all(
-    dataCenter.allClients().map((client) => client.call('finish', { stallMs: STALL_MS, servers })),
+    dataCenter.allClients().map((client) => client.call('finish', { stallMs, servers: servers ?? null })),
   );
   return outcomes.flat();
 }

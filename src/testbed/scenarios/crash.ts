@@ -40,7 +40,7 @@ export const crash: Scenario = {
     await fleet.stopNode(CRASHED, 'SIGKILL');
     const during = await openNew(dataCenter, NEW, SHORT_TIMEOUT_MS);
     await network.setEcmp({ servers: others });
-    const elsewhere = await finishAll(dataCenter, others.map(serverName));
+    const elsewhere = await finishAll(dataCenter, { servers: others.map(serverName) });
     await fleet.startNode(CRASHED);
     await network.setEcmp(routes);
     const here = await finishAll(dataCenter);
