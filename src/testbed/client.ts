@@ -11,7 +11,8 @@ import type {
   Outcome,
   Tuple,
 } from './client-protocol.js';
-import { type HeldConnection, makeHeld, reasonOf, tupleOf } from './held-connection.js';
+import { type HeldConnection, reasonOf, tupleOf } from './held-connection.js';
+import { makeHeld } from './held-kinds.js';
 import { readJsonLines, writeJsonLine } from './json-lines.js';
 
 /**

@@ -2,7 +2,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { HELD_KINDS, type HeldKind } from '../../src/testbed/client-protocol.js';
-import { makeHeld } from '../../src/testbed/held-connection.js';
+import { makeHeld } from '../../src/testbed/held-kinds.js';
 import { startService } from '../../src/testbed/service.js';
 import { until } from './support.js';
 
