@@ -35,7 +35,7 @@ export function fourTupleKey(flow: Flow, key: FlowKey): number {
 }
 
 /** Both ports as the little-endian word of their four network-order bytes. */
-function portsWord(source: number, destination: number): number {
+export function portsWord(source: number, destination: number): number {
   return (source >>> 8) | ((source & 0xff) << 8) | ((destination >>> 8) << 16) | ((destination & 0xff) << 24);
 }
 

@@ -10,7 +10,7 @@
  * @param words the message as little-endian words; bytes behind `length` in the last word are ignored
  * @param length message length in bytes, at most 4 x words.length
  * @param key0 first four key bytes as a little-endian word; @param key1 the other four
- * @returns the digest's four bytes as a little-endian number, 0 .. 2^32-1
+ * @returns the digest's four bytes as a little-endian int32: half of all numbers from 0 to 2^32-1 would be boxed
  */
 export function halfSipHash24(words: Int32Array, length: number, key0: number, key1: number): number {
   let v0 = key0 | 0;
@@ -68,5 +68,5 @@ export function halfSipHash24(words: Int32Array, length: number, key0: number, k
     v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
     v2 = (v2 << 16) | (v2 >>> 16);
   }
-  return (v1 ^ v3) >>> 0;
+  return v1 ^ v3;
 }

@@ -1,5 +1,5 @@
-import { type SocketQueries, SocketState, TUPLE_SIZE } from '../path/sockets.js';
-import { TUPLE_WORDS } from './tuple.js';
+import { type SocketQueries, SocketState, TUPLE_WORDS } from '../path/sockets.js';
+import { sameWords } from './tuple.js';
 
 /** Words per entry (one cache line): tuple 9, then these, then one unused. */
 const STRIDE = 16;
@@ -73,9 +73,8 @@ export class SocketTable {
     const { words } = this;
     const at = (hash & this.mask) * STRIDE;
     if (words[at + KIND] !== EMPTY && !this.holds(at, queries, index)) this.counters.evictions++;
-    const data = queries.tuplesData;
     for (let word = 0; word < TUPLE_WORDS; word++) {
-      words[at + word] = data.getInt32(index * TUPLE_SIZE + word * 4, true);
+      words[at + word] = queries.words[index * TUPLE_WORDS + word];
     }
     words[at + VERSION] = queries.version[index];
     words[at + KIND] = state + 1;
@@ -112,11 +111,9 @@ export class SocketTable {
 
   private holds(at: number, queries: SocketQueries, index: number): boolean {
     const { words } = this;
-    if (words[at + VERSION] !== queries.version[index]) return false;
-    const data = queries.tuplesData;
-    for (let word = 0; word < TUPLE_WORDS; word++) {
-      if (words[at + word] !== data.getInt32(index * TUPLE_SIZE + word * 4, true)) return false;
-    }
-    return true;
+    return (
+      words[at + VERSION] === queries.version[index] &&
+      sameWords(words, at, queries.words, index * TUPLE_WORDS)
+    );
   }
 }

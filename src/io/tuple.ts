@@ -1,44 +1,68 @@
-import { type SocketQueries, TUPLE_SIZE } from '../path/sockets.js';
+import { type SocketQueries, TUPLE_WORDS } from '../path/sockets.js';
 
-/** 32-bit words of a tuple. */
-export const TUPLE_WORDS = TUPLE_SIZE / 4;
+const WORDS = TUPLE_WORDS;
 
 /**
  * Seeded 32-bit hash of query `index` (the rounds of MurmurHash3). Who does not know the seed cannot choose slots;
  * who does can slow lookups down, never falsify them: tables compare whole tuples.
  */
 export function hashTuple(queries: SocketQueries, index: number, seed: number): number {
-  const data = queries.tuplesData;
-  const at = index * TUPLE_SIZE;
-  let hash = seed ^ queries.version[index];
-  for (let word = 0; word < TUPLE_SIZE; word += 4) {
-    let mixed = Math.imul(data.getInt32(at + word, true), 0xcc9e2d51);
-    mixed = (mixed << 15) | (mixed >>> 17);
-    hash ^= Math.imul(mixed, 0x1b873593);
-    hash = (hash << 13) | (hash >>> 19);
-    hash = (Math.imul(hash, 5) + 0xe6546b64) | 0;
+  const { words } = queries;
+  const at = index * WORDS;
+  const version = queries.version[index];
+  let hash = mix(seed ^ version, words[at]);
+  hash = mix(hash, words[at + 4]);
+  hash = mix(hash, words[at + 8]);
+  // The other words of an IPv4 tuple are zero.
+  if (version !== 4) {
+    hash = mix(hash, words[at + 1]);
+    hash = mix(hash, words[at + 2]);
+    hash = mix(hash, words[at + 3]);
+    hash = mix(hash, words[at + 5]);
+    hash = mix(hash, words[at + 6]);
+    hash = mix(hash, words[at + 7]);
   }
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return hash ^ (hash >>> 16);
 }
 
+function mix(hash: number, word: number): number {
+  const scattered = Math.imul(word, 0xcc9e2d51);
+  const mixed = hash ^ Math.imul((scattered << 15) | (scattered >>> 17), 0x1b873593);
+  return (Math.imul((mixed << 13) | (mixed >>> 19), 5) + 0xe6546b64) | 0;
+}
+
 /** Whether query `a` of `left` and query `b` of `right` ask for the same flow. */
 export function sameQuery(left: SocketQueries, a: number, right: SocketQueries, b: number): boolean {
-  if (left.version[a] !== right.version[b] || left.protocol[a] !== right.protocol[b]) return false;
-  const from = a * TUPLE_SIZE;
-  const to = b * TUPLE_SIZE;
-  for (let word = 0; word < TUPLE_SIZE; word += 4) {
-    if (left.tuplesData.getInt32(from + word) !== right.tuplesData.getInt32(to + word)) return false;
-  }
-  return true;
+  return (
+    left.version[a] === right.version[b] &&
+    left.protocol[a] === right.protocol[b] &&
+    sameWords(left.words, a * WORDS, right.words, b * WORDS)
+  );
+}
+
+/** Whether the tuples at `a` of `left` and at `b` of `right` are the same. */
+export function sameWords(left: Int32Array, a: number, right: Int32Array, b: number): boolean {
+  // The words that differ most first.
+  return (
+    left[a + 8] === right[b + 8] &&
+    left[a + 4] === right[b + 4] &&
+    left[a] === right[b] &&
+    left[a + 1] === right[b + 1] &&
+    left[a + 2] === right[b + 2] &&
+    left[a + 3] === right[b + 3] &&
+    left[a + 5] === right[b + 5] &&
+    left[a + 6] === right[b + 6] &&
+    left[a + 7] === right[b + 7]
+  );
 }
 
 /** Copies query `from` of `source` over query `to` of `target`. */
 export function copyQuery(source: SocketQueries, from: number, target: SocketQueries, to: number): void {
   target.version[to] = source.version[from];
   target.protocol[to] = source.protocol[from];
-  for (let word = 0; word < TUPLE_SIZE; word += 4) {
-    target.tuplesData.setInt32(to * TUPLE_SIZE + word, source.tuplesData.getInt32(from * TUPLE_SIZE + word));
+  for (let word = 0; word < WORDS; word++) {
+    target.words[to * WORDS + word] = source.words[from * WORDS + word];
   }
 }

@@ -11,6 +11,9 @@ export type Stage = (typeof Stage)[keyof typeof Stage];
 
 export const STAGE_NAMES: readonly string[] = ['forward', 'redirect'];
 
+/** A constant of this module is folded into the code; an imported one is loaded at every use. */
+const VERDICTS_PER_ROW = VERDICT_COUNT;
+
 /**
  * Packets and bytes by stage, trafficset and verdict, in shared memory: one worker writes, the main thread only
  * reads. Doubles count exactly to 2^53 and, aligned, are never seen half-written on 64-bit machines.
@@ -40,7 +43,7 @@ export class PathCounters {
 
   /** @param trafficset index, or -1 for none; @param length of the packet as it came, in bytes */
   add(stage: Stage, trafficset: number, verdict: number, length: number): void {
-    const cell = (stage * (this.trafficsets + 1) + trafficset + 1) * VERDICT_COUNT + verdict;
+    const cell = (stage * (this.trafficsets + 1) + trafficset + 1) * VERDICTS_PER_ROW + verdict;
     this.packets[cell] += 1;
     this.bytes[cell] += length;
   }

@@ -6,10 +6,21 @@ import type { PacketBatch } from './batch.js';
 import { Classifier, PacketClass } from './classify.js';
 import { type PathCounters, Stage } from './counters.js';
 import { ENCAPSULATION_BASE, encapsulate, entropyPort, HOP_LENGTH } from './encapsulate.js';
-import { Owner } from './owner.js';
+import { Owner, PENDING } from './owner.js';
 import type { SocketLookup } from './sockets.js';
 import type { PathState, TrafficsetState } from './state.js';
 import { ACTION_OF, Verdict } from './verdict.js';
+
+// Constants of this module: V8 folds them into the code, where it loads imported and exported ones at every use
+// (native-notes/benchmarks.md).
+const VERDICT = Verdict;
+const ACTIONS = ACTION_OF;
+const PACKET_CLASS = PacketClass;
+const STAGE = Stage;
+const WAITS = PENDING;
+const FALLBACK = DISSECT_FALLBACK;
+const OVERHEAD = ENCAPSULATION_BASE;
+const OVERHEAD_WITH_HOP = ENCAPSULATION_BASE + HOP_LENGTH;
 
 /**
  * First stage: packets that the router sent to a VIP. Each is passed, dropped, wrapped towards its flow's first hop,
@@ -47,18 +58,20 @@ export class Forwarder {
     for (let i = 0; i < count; i++) {
       this.entered[i] = batch.length[i];
       batch.nextHop[i] = 0;
-      batch.verdict[i] = this.judge(state, batch, i);
+      this.conclude(batch, i, this.judge(state, batch, i));
     }
     owner.resolve();
     const pending = owner.queries.count;
     for (let q = 0; q < pending; q++) {
-      this.settle(state, batch, q);
+      this.conclude(batch, owner.slot[q], this.settle(state, batch, q));
     }
-    for (let i = 0; i < count; i++) {
-      const verdict = batch.verdict[i];
-      batch.action[i] = ACTION_OF[verdict];
-      this.counters.add(Stage.Forward, batch.trafficset[i], verdict, this.entered[i]);
-    }
+  }
+
+  private conclude(batch: PacketBatch, i: number, verdict: number): void {
+    batch.verdict[i] = verdict;
+    if (verdict === WAITS) return;
+    batch.action[i] = ACTIONS[verdict];
+    this.counters.add(STAGE.Forward, batch.trafficset[i], verdict, this.entered[i]);
   }
 
   private judge(state: PathState, batch: PacketBatch, i: number): number {
@@ -67,25 +80,25 @@ export class Forwarder {
     const kind = classifier.classify(state, batch.data, offset, offset + batch.length[i]);
     const index = classifier.trafficset;
     batch.trafficset[i] = index;
-    if (kind !== PacketClass.Flow && kind !== PacketClass.FlowError) return verdictOfClass(kind);
+    if (kind !== PACKET_CLASS.Flow && kind !== PACKET_CLASS.FlowError) return verdictOfClass(kind);
 
     const trafficset = state.trafficsets[index];
-    if (trafficset.slots.length === 0) return Verdict.DropNoTable;
+    if (trafficset.slots.length === 0) return VERDICT.DropNoTable;
     const keyLength = this.flowKey(trafficset, kind);
-    if (keyLength < 0) return Verdict.DropDissector;
+    if (keyLength < 0) return VERDICT.DropDissector;
     const hash = halfSipHash24(this.key.words, keyLength, trafficset.key0, trafficset.key1);
     batch.flowHash[i] = hash;
     const bucket = (hash & trafficset.mask) << 1;
-    const first = trafficset.slots[bucket];
-    if (first === 0) return Verdict.DropEmptyBucket;
-    const second = trafficset.twoSlots === 1 ? trafficset.slots[bucket + 1] : 0;
+    const first = trafficset.slots[bucket] | 0;
+    if (first === 0) return VERDICT.DropEmptyBucket;
+    const second = trafficset.twoSlots === 1 ? trafficset.slots[bucket + 1] | 0 : 0;
 
     const packet = classifier.packet;
     const length = packet.end - offset;
-    if (first === state.dip) {
+    if (first === state.self) {
       batch.length[i] = length;
       batch.nextHop[i] = second;
-      return this.owner.decide(classifier.flow, trafficset, second, state.dip, i, 0);
+      return this.owner.decide(classifier.flow, trafficset, second, state.self, i, 0);
     }
     return wrap(
       state,
@@ -96,28 +109,34 @@ export class Forwarder {
       first,
       second,
       0,
-      kind === PacketClass.Flow ? Verdict.Forward : Verdict.ForwardIcmpError,
+      kind === PACKET_CLASS.Flow ? VERDICT.Forward : VERDICT.ForwardIcmpError,
     );
   }
 
   private flowKey(trafficset: TrafficsetState, kind: number): number {
     const { classifier, key } = this;
-    if (kind === PacketClass.FlowError) return fourTupleKey(classifier.flow, key);
+    if (kind === PACKET_CLASS.FlowError) return fourTupleKey(classifier.flow, key);
     const length = trafficset.dissector.dissect(classifier.packet, classifier.flow, key);
-    return length === DISSECT_FALLBACK ? fourTupleKey(classifier.flow, key) : length;
+    return length === FALLBACK ? fourTupleKey(classifier.flow, key) : length;
   }
 
   /** Brings a packet that waited for its lookup to its end: taken in here, or wrapped as a redirector sends it. */
-  private settle(state: PathState, batch: PacketBatch, query: number): void {
-    const i = this.owner.slot[query];
+  private settle(state: PathState, batch: PacketBatch, query: number): number {
     const verdict = this.owner.verdictOf(query);
-    if (verdict !== Verdict.Redirect) {
-      batch.verdict[i] = verdict;
-      return;
-    }
-    const version = this.owner.queries.version[query];
-    const second = batch.nextHop[i];
-    batch.verdict[i] = wrap(state, batch, i, batch.length[i], version, second, second, 1, verdict);
+    if (verdict !== VERDICT.Redirect) return verdict;
+    const i = this.owner.slot[query];
+    const second = batch.nextHop[i] | 0;
+    return wrap(
+      state,
+      batch,
+      i,
+      batch.length[i],
+      this.owner.queries.version[query],
+      second,
+      second,
+      1,
+      verdict,
+    );
   }
 }
 
@@ -133,14 +152,14 @@ function wrap(
   nextHop: number,
   verdict: number,
 ): number {
-  const overhead = hop === 0 ? ENCAPSULATION_BASE : ENCAPSULATION_BASE + HOP_LENGTH;
-  if (length + overhead > state.underlayMtu) return Verdict.DropTooBig;
+  const overhead = hop === 0 ? OVERHEAD : OVERHEAD_WITH_HOP;
+  if (length + overhead > state.underlayMtu) return VERDICT.DropTooBig;
   encapsulate(
     batch.data,
     batch.offset[i],
     length,
     version,
-    state.dip,
+    state.self,
     destination,
     entropyPort(batch.flowHash[i]),
     state.port,
@@ -155,21 +174,21 @@ function wrap(
 
 function verdictOfClass(kind: number): number {
   switch (kind) {
-    case PacketClass.NotVip:
-      return Verdict.PassNotVip;
-    case PacketClass.NoService:
-      return Verdict.PassNoService;
-    case PacketClass.Icmp:
-      return Verdict.PassIcmp;
-    case PacketClass.Fragment:
-      return Verdict.DropFragment;
-    case PacketClass.MalformedTransport:
-      return Verdict.DropMalformedTransport;
-    case PacketClass.MalformedIcmp:
-      return Verdict.DropMalformedIcmp;
-    case PacketClass.IcmpMismatch:
-      return Verdict.DropIcmpMismatch;
+    case PACKET_CLASS.NotVip:
+      return VERDICT.PassNotVip;
+    case PACKET_CLASS.NoService:
+      return VERDICT.PassNoService;
+    case PACKET_CLASS.Icmp:
+      return VERDICT.PassIcmp;
+    case PACKET_CLASS.Fragment:
+      return VERDICT.DropFragment;
+    case PACKET_CLASS.MalformedTransport:
+      return VERDICT.DropMalformedTransport;
+    case PACKET_CLASS.MalformedIcmp:
+      return VERDICT.DropMalformedIcmp;
+    case PACKET_CLASS.IcmpMismatch:
+      return VERDICT.DropIcmpMismatch;
     default:
-      return Verdict.DropMalformedIp;
+      return VERDICT.DropMalformedIp;
   }
 }

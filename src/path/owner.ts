@@ -1,12 +1,22 @@
 import type { Flow } from '../flow/flow.js';
+import { portsWord } from '../flow/four-tuple.js';
 import { IP_PROTOCOL_TCP } from '../wire/ip.js';
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../wire/tcp.js';
-import { type SocketLookup, SocketQueries, SocketState, TUPLE_SIZE } from './sockets.js';
+import { type SocketLookup, SocketQueries, SocketState, TUPLE_WORDS } from './sockets.js';
 import type { TrafficsetState } from './state.js';
 import { Verdict } from './verdict.js';
 
 /** Returned by {@link Owner.decide} for a packet that waits for its socket lookup. */
 export const PENDING = 0;
+
+// Constants of this module: V8 folds them into the code, where it loads imported and exported ones at every use
+// (native-notes/benchmarks.md).
+const VERDICT = Verdict;
+const SOCKET_STATE = SocketState;
+const WAITS = PENDING;
+const TCP = IP_PROTOCOL_TCP;
+const SYN = TCP_SYN;
+const WORDS = TUPLE_WORDS;
 
 /**
  * The redirector's decision, shared by both stages: is this packet taken in here, or does it belong to the second
@@ -22,6 +32,9 @@ export class Owner {
   /** Slot of the batch that each query is for. */
   readonly slot: Int32Array;
   private readonly syn = new SocketQueries(1);
+  /** Queries of this batch whose packet completed a SYN-cookie handshake. */
+  private readonly completed: Int32Array;
+  private completedCount = 0;
 
   constructor(
     private readonly sockets: SocketLookup,
@@ -32,16 +45,17 @@ export class Owner {
     this.tcpFlags = new Uint8Array(capacity);
     this.quoted = new Uint8Array(capacity);
     this.slot = new Int32Array(capacity);
+    this.completed = new Int32Array(capacity);
   }
 
   /** Forgets the last batch. */
   begin(): void {
     this.queries.count = 0;
+    this.completedCount = 0;
   }
 
   /**
-   * @param nextHop where the packet would go from here, 0 when nowhere
-   * @param self this server's DIP
+   * @param nextHop where the packet would go from here, 0 when nowhere; @param self this server's DIP: both as int32
    * @param forwardSyn 1 when the wrapper asks that a SYN goes on as well
    *   (it then goes there unasked)
    * @returns a verdict, or PENDING after noting the question for `slot`
@@ -55,15 +69,15 @@ export class Owner {
     forwardSyn: number,
   ): number {
     const goesOn = nextHop !== 0 && nextHop !== self && trafficset.twoSlots === 1;
-    if (flow.protocol === IP_PROTOCOL_TCP && (flow.tcpFlags & TCP_SYN) !== 0) {
-      if (goesOn && forwardSyn === 1) return Verdict.Redirect;
+    if (flow.protocol === TCP && (flow.tcpFlags & SYN) !== 0) {
+      if (goesOn && forwardSyn === 1) return VERDICT.Redirect;
       writeQuery(this.syn, 0, flow);
       this.sockets.synAccepted(this.syn, 0, flow.sequence);
-      return Verdict.AcceptSyn;
+      return VERDICT.AcceptSyn;
     }
     if (!goesOn) {
-      if (flow.quoted === 1) return Verdict.AcceptIcmpError;
-      return nextHop === self ? Verdict.AcceptSelf : Verdict.AcceptLastHop;
+      if (flow.quoted === 1) return VERDICT.AcceptIcmpError;
+      return nextHop === self ? VERDICT.AcceptSelf : VERDICT.AcceptLastHop;
     }
 
     const index = this.queries.count++;
@@ -72,7 +86,7 @@ export class Owner {
     this.tcpFlags[index] = flow.tcpFlags;
     this.quoted[index] = flow.quoted;
     this.slot[index] = slot;
-    return PENDING;
+    return WAITS;
   }
 
   /** Asks all noted questions. Afterwards {@link verdictOf} has the answers. */
@@ -80,49 +94,69 @@ export class Owner {
     if (this.queries.count > 0) this.sockets.resolve(this.queries);
   }
 
+  /** To be asked for in the order of the queries. */
   verdictOf(index: number): number {
     const state = this.queries.state[index];
-    if (state === SocketState.Established) {
-      return this.quoted[index] === 1 ? Verdict.AcceptIcmpError : Verdict.AcceptEstablished;
+    if (state === SOCKET_STATE.Established) {
+      return this.quoted[index] === 1 ? VERDICT.AcceptIcmpError : VERDICT.AcceptEstablished;
     }
-    if (state === SocketState.None) return Verdict.Redirect;
-    if (state === SocketState.Failed) return Verdict.DropLookupFailed;
+    if (state === SOCKET_STATE.None) return VERDICT.Redirect;
+    if (state === SOCKET_STATE.Failed) return VERDICT.DropLookupFailed;
     // Only a listener here. A bare ACK may still be ours, when the listener answered the SYN with a cookie.
     if (
       this.queries.protocol[index] === IP_PROTOCOL_TCP &&
       (this.tcpFlags[index] & (TCP_ACK | TCP_FIN | TCP_RST | TCP_SYN)) === TCP_ACK &&
       this.sockets.completesCookie(this.queries, index, this.sequence[index])
     ) {
-      return Verdict.AcceptSynCookie;
+      this.completed[this.completedCount++] = index;
+      return VERDICT.AcceptSynCookie;
     }
-    return Verdict.Redirect;
+    // The connection may have come to be earlier in this very batch, after the question was answered.
+    return this.wasCompleted(index) ? VERDICT.AcceptSynCookie : VERDICT.Redirect;
   }
+
+  private wasCompleted(index: number): boolean {
+    if (this.quoted[index] === 1) return false;
+    for (let i = 0; i < this.completedCount; i++) {
+      if (sameTuple(this.queries, this.completed[i], index)) return true;
+    }
+    return false;
+  }
+}
+
+function sameTuple(queries: SocketQueries, a: number, b: number): boolean {
+  if (queries.version[a] !== queries.version[b] || queries.protocol[a] !== queries.protocol[b]) return false;
+  const { words } = queries;
+  for (let word = 0; word < WORDS; word++) {
+    if (words[a * WORDS + word] !== words[b * WORDS + word]) return false;
+  }
+  return true;
 }
 
 /** Writes the flow's tuple; the destination (the VIP) is the local side. */
 function writeQuery(queries: SocketQueries, index: number, flow: Flow): void {
-  const out = queries.tuplesData;
-  const at = index * TUPLE_SIZE;
-  const data = flow.data;
-  queries.version[index] = flow.version;
+  const { words } = queries;
+  const { data, version, destinationOffset: local, sourceOffset: remote } = flow;
+  const at = index * WORDS;
+  queries.version[index] = version;
   queries.protocol[index] = flow.protocol;
-  out.setInt32(at, data.getInt32(flow.destinationOffset));
-  out.setInt32(at + 16, data.getInt32(flow.sourceOffset));
-  if (flow.version === 4) {
-    out.setInt32(at + 4, 0);
-    out.setInt32(at + 8, 0);
-    out.setInt32(at + 12, 0);
-    out.setInt32(at + 20, 0);
-    out.setInt32(at + 24, 0);
-    out.setInt32(at + 28, 0);
+  // Words are little-endian, read and written, so that the bytes stay in the packet's order.
+  words[at] = data.getInt32(local, true);
+  words[at + 4] = data.getInt32(remote, true);
+  words[at + 8] = portsWord(flow.destinationPort, flow.sourcePort);
+  if (version === 4) {
+    words[at + 1] = 0;
+    words[at + 2] = 0;
+    words[at + 3] = 0;
+    words[at + 5] = 0;
+    words[at + 6] = 0;
+    words[at + 7] = 0;
   } else {
-    out.setInt32(at + 4, data.getInt32(flow.destinationOffset + 4));
-    out.setInt32(at + 8, data.getInt32(flow.destinationOffset + 8));
-    out.setInt32(at + 12, data.getInt32(flow.destinationOffset + 12));
-    out.setInt32(at + 20, data.getInt32(flow.sourceOffset + 4));
-    out.setInt32(at + 24, data.getInt32(flow.sourceOffset + 8));
-    out.setInt32(at + 28, data.getInt32(flow.sourceOffset + 12));
+    words[at + 1] = data.getInt32(local + 4, true);
+    words[at + 2] = data.getInt32(local + 8, true);
+    words[at + 3] = data.getInt32(local + 12, true);
+    words[at + 5] = data.getInt32(remote + 4, true);
+    words[at + 6] = data.getInt32(remote + 8, true);
+    words[at + 7] = data.getInt32(remote + 12, true);
   }
-  out.setUint16(at + 32, flow.destinationPort);
-  out.setUint16(at + 34, flow.sourcePort);
 }

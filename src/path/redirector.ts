@@ -7,15 +7,36 @@ import { UDP_AT_CHECKSUM, UDP_AT_DESTINATION_PORT, UDP_HEADER } from '../wire/ud
 import type { PacketBatch } from './batch.js';
 import { Classifier, PacketClass } from './classify.js';
 import { type PathCounters, Stage } from './counters.js';
-import { Owner } from './owner.js';
+import { Owner, PENDING } from './owner.js';
 import type { SocketLookup } from './sockets.js';
 import type { PathState } from './state.js';
-import { ACTION_OF, Verdict } from './verdict.js';
+import { ACTION_OF, Action, Verdict } from './verdict.js';
 
-/** Offsets from the outer UDP header: the private data, in it next_hop and hop_count, and behind it the hops. */
+// Constants of this module: V8 folds them into the code, where it loads imported and exported ones at every use
+// (native-notes/benchmarks.md).
+const VERDICT = Verdict;
+const ACTIONS = ACTION_OF;
+const ACTION = Action;
+const PACKET_CLASS = PacketClass;
+const FRAGMENT_KIND = FragmentKind;
+const REASON = Reason;
+const STAGE = Stage;
+const WAITS = PENDING;
+const UDP = IP_PROTOCOL_UDP;
+const IPIP = IP_PROTOCOL_IPIP;
+const IPV6 = IP_PROTOCOL_IPV6;
+/** Offsets from the outer IPv4 header. */
+const CHECKSUM_AT = IPV4_AT_CHECKSUM;
+const SOURCE_AT = IPV4_AT_SOURCE;
+const DESTINATION_AT = IPV4_AT_DESTINATION;
+/** Offsets from the outer UDP header: GUE, its private data, in it next_hop, and behind it the hops. */
+const PORT_AT = UDP_AT_DESTINATION_PORT;
+const UDP_CHECKSUM_AT = UDP_AT_CHECKSUM;
+const GUE_AT = UDP_HEADER;
 const PRIVATE_AT = UDP_HEADER + GUE_HEADER;
 const NEXT_HOP_AT = UDP_HEADER + GUE_AT_NEXT_HOP;
 const HOPS_AT = UDP_HEADER + GUE_AT_HOPS;
+const PER_HOP = GUE_HOP;
 /** What must follow the outer IPv4 header at least. */
 const WRAPPER_MINIMUM = HOPS_AT;
 /** Bits of the private data's first byte: version 0xf0, forward_syn, last_hop_gre, two unused. */
@@ -60,24 +81,27 @@ export class Redirector {
     for (let i = 0; i < count; i++) {
       batch.trafficset[i] = -1;
       batch.nextHop[i] = 0;
-      batch.verdict[i] = this.judge(state, batch, i);
+      this.conclude(batch, i, this.judge(state, batch, i));
     }
     owner.resolve();
     const pending = owner.queries.count;
     for (let q = 0; q < pending; q++) {
-      batch.verdict[owner.slot[q]] = owner.verdictOf(q);
+      this.conclude(batch, owner.slot[q], owner.verdictOf(q));
     }
-    for (let i = 0; i < count; i++) {
-      const verdict = batch.verdict[i];
-      const action = ACTION_OF[verdict];
-      batch.action[i] = action;
-      this.counters.add(Stage.Redirect, batch.trafficset[i], verdict, batch.length[i]);
-      if (verdict === Verdict.Redirect) {
-        rewriteOuter(batch.data, batch.offset[i], this.outerHeaderLength(batch, i), batch.nextHop[i]);
-      } else if (action !== 0) {
-        batch.offset[i] = this.innerOffset[i];
-        batch.length[i] = this.innerEnd[i] - this.innerOffset[i];
-      }
+  }
+
+  /** Counts the packet and makes it what its verdict says: the inner packet, or one for the next hop. */
+  private conclude(batch: PacketBatch, i: number, verdict: number): void {
+    batch.verdict[i] = verdict;
+    if (verdict === WAITS) return;
+    const action = ACTIONS[verdict];
+    batch.action[i] = action;
+    this.counters.add(STAGE.Redirect, batch.trafficset[i], verdict, batch.length[i]);
+    if (action === ACTION.Deliver) {
+      batch.offset[i] = this.innerOffset[i];
+      batch.length[i] = this.innerEnd[i] - this.innerOffset[i];
+    } else if (action === ACTION.Send) {
+      rewriteOuter(batch.data, batch.offset[i], batch.nextHop[i] | 0);
     }
   }
 
@@ -85,64 +109,60 @@ export class Redirector {
     const { outer, classifier } = this;
     const data = batch.data;
     const offset = batch.offset[i];
-    if (outer.parse(data, offset, offset + batch.length[i]) !== Reason.Ok || outer.version !== 4) {
-      return Verdict.DropMalformedGue;
+    if (outer.parse(data, offset, offset + batch.length[i]) !== REASON.Ok || outer.version !== 4) {
+      return VERDICT.DropMalformedGue;
     }
-    if (outer.fragment !== FragmentKind.None) return Verdict.DropFragment;
-    if (outer.protocol !== IP_PROTOCOL_UDP) return Verdict.DropNotOurs;
+    if (outer.fragment !== FRAGMENT_KIND.None) return VERDICT.DropFragment;
+    if (outer.protocol !== UDP) return VERDICT.DropNotOurs;
     const udp = outer.transport;
-    if (outer.end - udp < WRAPPER_MINIMUM) return Verdict.DropMalformedGue;
+    if (outer.end - udp < WRAPPER_MINIMUM) return VERDICT.DropMalformedGue;
     if (
-      data.getUint32(offset + IPV4_AT_DESTINATION) !== state.dip ||
-      data.getUint16(udp + UDP_AT_DESTINATION_PORT) !== state.port
+      data.getInt32(offset + DESTINATION_AT) !== state.self ||
+      data.getUint16(udp + PORT_AT) !== state.port
     ) {
-      return Verdict.DropNotOurs;
+      return VERDICT.DropNotOurs;
     }
-    if (!state.isUnderlay(data.getUint32(offset + IPV4_AT_SOURCE))) return Verdict.DropStranger;
+    if (!state.isUnderlay(data.getInt32(offset + SOURCE_AT))) return VERDICT.DropStranger;
 
     // GUE variant and control bit must be 0, as must the flags.
-    const gue = data.getUint32(udp + UDP_HEADER);
+    const gue = data.getInt32(udp + GUE_AT);
     const headerWords = gue >>> 24;
     const protocol = (gue >>> 16) & 0xff;
-    if (headerWords > 0x1f || (gue & 0xffff) !== 0) return Verdict.DropMalformedGue;
-    const privateData = data.getUint32(udp + PRIVATE_AT);
+    if (headerWords > 0x1f || (gue & 0xffff) !== 0) return VERDICT.DropMalformedGue;
+    const privateData = data.getInt32(udp + PRIVATE_AT);
     const privateFlags = privateData >>> 24;
     if ((privateFlags & NOT_UNDERSTOOD) !== 0 || (privateData & 0xff0000) !== 0) {
-      return Verdict.DropMalformedGue;
+      return VERDICT.DropMalformedGue;
     }
     const nextHop = (privateData >>> 8) & 0xff;
     const hopCount = privateData & 0xff;
     const inner = udp + PRIVATE_AT + headerWords * 4;
-    if (headerWords !== 1 + hopCount || nextHop > hopCount || inner > outer.end) return Verdict.DropHopList;
+    if (headerWords !== 1 + hopCount || nextHop > hopCount || inner > outer.end) return VERDICT.DropHopList;
 
     const kind = classifier.classify(state, data, inner, outer.end);
     const packet = classifier.packet;
     const index = classifier.trafficset;
     batch.trafficset[i] = index;
-    if (kind === PacketClass.MalformedIp) return Verdict.DropMalformedIp;
-    if (protocol !== (packet.version === 4 ? IP_PROTOCOL_IPIP : IP_PROTOCOL_IPV6)) {
-      return Verdict.DropMalformedIp;
+    if (kind === PACKET_CLASS.MalformedIp) return VERDICT.DropMalformedIp;
+    if (protocol !== (packet.version === 4 ? IPIP : IPV6)) {
+      return VERDICT.DropMalformedIp;
     }
     this.innerOffset[i] = inner;
     this.innerEnd[i] = packet.end;
-    if (kind !== PacketClass.Flow && kind !== PacketClass.FlowError) return verdictOfClass(kind);
+    if (kind !== PACKET_CLASS.Flow && kind !== PACKET_CLASS.FlowError) return verdictOfClass(kind);
 
-    const hop = nextHop < hopCount ? data.getUint32(udp + HOPS_AT + nextHop * GUE_HOP) : 0;
+    const hop = nextHop < hopCount ? data.getInt32(udp + HOPS_AT + nextHop * PER_HOP) : 0;
     // A hop outside the underlay is a lie: following it would make this server a reflector.
-    if (hop !== 0 && !state.isUnderlay(hop)) return Verdict.DropHopList;
+    if (hop !== 0 && !state.isUnderlay(hop)) return VERDICT.DropHopList;
     batch.nextHop[i] = hop;
     return this.owner.decide(
       classifier.flow,
       state.trafficsets[index],
       hop,
-      state.dip,
+      state.self,
       i,
       (privateFlags & FORWARD_SYN) === 0 ? 0 : 1,
     );
-  }
-
-  private outerHeaderLength(batch: PacketBatch, i: number): number {
-    return (batch.data.getUint8(batch.offset[i]) & 0x0f) << 2;
   }
 }
 
@@ -151,21 +171,21 @@ export class Redirector {
  * further. Checksums follow incrementally (RFC 1624): the outer IPv4 header's, and the UDP checksum where there is
  * one.
  */
-function rewriteOuter(data: DataView, offset: number, headerLength: number, hop: number): void {
-  const source = data.getUint32(offset + IPV4_AT_SOURCE);
-  const self = data.getUint32(offset + IPV4_AT_DESTINATION);
-  const udp = offset + headerLength;
-  data.setUint32(offset + IPV4_AT_SOURCE, self);
-  data.setUint32(offset + IPV4_AT_DESTINATION, hop);
+function rewriteOuter(data: DataView, offset: number, hop: number): void {
+  const source = data.getInt32(offset + SOURCE_AT);
+  const self = data.getInt32(offset + DESTINATION_AT);
+  const udp = offset + ((data.getUint8(offset) & 0x0f) << 2);
+  data.setInt32(offset + SOURCE_AT, self);
+  data.setInt32(offset + DESTINATION_AT, hop);
   // Our own address moves from destination to source: only the old source leaves the sum, only the hop enters.
-  data.setUint16(offset + IPV4_AT_CHECKSUM, update32(data.getUint16(offset + IPV4_AT_CHECKSUM), source, hop));
+  data.setUint16(offset + CHECKSUM_AT, update32(data.getUint16(offset + CHECKSUM_AT), source, hop));
 
   const hops = data.getUint16(udp + NEXT_HOP_AT);
   data.setUint16(udp + NEXT_HOP_AT, hops + 0x0100);
-  const checksum = data.getUint16(udp + UDP_AT_CHECKSUM);
+  const checksum = data.getUint16(udp + UDP_CHECKSUM_AT);
   if (checksum !== 0) {
     data.setUint16(
-      udp + UDP_AT_CHECKSUM,
+      udp + UDP_CHECKSUM_AT,
       udpUpdate16(udpUpdate32(checksum, source, hop), hops, hops + 0x0100),
     );
   }
@@ -173,17 +193,17 @@ function rewriteOuter(data: DataView, offset: number, headerLength: number, hop:
 
 function verdictOfClass(kind: number): number {
   switch (kind) {
-    case PacketClass.Icmp:
-      return Verdict.AcceptIcmp;
-    case PacketClass.Fragment:
-      return Verdict.DropFragment;
-    case PacketClass.MalformedTransport:
-      return Verdict.DropMalformedTransport;
-    case PacketClass.MalformedIcmp:
-      return Verdict.DropMalformedIcmp;
-    case PacketClass.IcmpMismatch:
-      return Verdict.DropIcmpMismatch;
+    case PACKET_CLASS.Icmp:
+      return VERDICT.AcceptIcmp;
+    case PACKET_CLASS.Fragment:
+      return VERDICT.DropFragment;
+    case PACKET_CLASS.MalformedTransport:
+      return VERDICT.DropMalformedTransport;
+    case PACKET_CLASS.MalformedIcmp:
+      return VERDICT.DropMalformedIcmp;
+    case PACKET_CLASS.IcmpMismatch:
+      return VERDICT.DropIcmpMismatch;
     default:
-      return Verdict.DropNotVip;
+      return VERDICT.DropNotVip;
   }
 }

@@ -17,6 +17,7 @@ export type SocketState = (typeof SocketState)[keyof typeof SocketState];
 
 /** Bytes per query in {@link SocketQueries.tuples}: local address 16, remote address 16, local port 2, remote port 2. */
 export const TUPLE_SIZE = 36;
+export const TUPLE_WORDS = TUPLE_SIZE / 4;
 
 /**
  * Questions of one batch, asked together because a batched netlink request costs half of single ones.
@@ -27,6 +28,8 @@ export class SocketQueries {
   /** {@link TUPLE_SIZE} bytes per query. "Local" is the VIP's side. */
   readonly tuples: Buffer;
   readonly tuplesData: DataView;
+  /** The same bytes as words in the machine's order: to fill, hash and compare. {@link TUPLE_WORDS} per query. */
+  readonly words: Int32Array;
   /** 4 or 6. */
   readonly version: Uint8Array;
   /** 6 (TCP) or 17 (UDP). */
@@ -40,6 +43,7 @@ export class SocketQueries {
     this.tuples = Buffer.allocUnsafeSlow(capacity * TUPLE_SIZE);
     this.tuples.fill(0);
     this.tuplesData = new DataView(this.tuples.buffer, this.tuples.byteOffset, this.tuples.byteLength);
+    this.words = new Int32Array(this.tuples.buffer, this.tuples.byteOffset, capacity * TUPLE_WORDS);
     this.version = new Uint8Array(capacity);
     this.protocol = new Uint8Array(capacity);
     this.state = new Uint8Array(capacity);

@@ -68,6 +68,8 @@ export class TrafficsetState {
 /** {@link PathConfig} made ready for packets. Replaced between two batches, never changed while one is at work. */
 export class PathState {
   readonly dip: number;
+  /** The DIP as an int32. Hot code compares addresses so: numbers from 2^31 on would be boxed between functions. */
+  readonly self: number;
   readonly port: number;
   readonly underlayMtu: number;
   readonly underlayPrefixes: Uint32Array;
@@ -76,6 +78,7 @@ export class PathState {
 
   constructor(config: PathConfig) {
     this.dip = config.dip;
+    this.self = config.dip | 0;
     this.port = config.port;
     this.underlayMtu = config.underlayMtu;
     this.underlayPrefixes = config.underlayPrefixes;
@@ -83,11 +86,11 @@ export class PathState {
     this.trafficsets = config.trafficsets.map((trafficset) => new TrafficsetState(trafficset));
   }
 
-  /** May this address send GUE to us? */
+  /** May this address send GUE to us? @param address as a number, signed or not */
   isUnderlay(address: number): boolean {
     const prefixes = this.underlayPrefixes;
     for (let i = 0; i < prefixes.length; i += 2) {
-      if ((address & prefixes[i + 1]) >>> 0 === prefixes[i]) return true;
+      if ((address & prefixes[i + 1]) === (prefixes[i] | 0)) return true;
     }
     return false;
   }

@@ -5,6 +5,13 @@ import { NO_SERVICE, NOT_VIP } from './vip-services.js';
 
 export { NO_SERVICE, NOT_VIP, type SharedVips };
 
+// Constants of this module: V8 folds them into the code, where it loads imported and exported ones at every use
+// (native-notes/benchmarks.md).
+const MISS = NOT_VIP;
+const NOTHING = NO_SERVICE;
+const TCP = IP_PROTOCOL_TCP;
+const UDP = IP_PROTOCOL_UDP;
+
 /**
  * Finds the trafficset of a destination: asked once per packet.
  *
@@ -91,7 +98,7 @@ export class VipMatcher {
   match4(address: number, protocol: number, port: number): number {
     // All in int32 and uint32. An address below `low` wraps round to a distance beyond the span.
     const distance = ((address | 0) - this.low4) >>> 0;
-    if (distance > this.span4 >>> 0) return NOT_VIP;
+    if (distance > this.span4 >>> 0) return MISS;
     const unsigned = address >>> 0;
     const cell = distance >>> this.shift4;
     let low = this.cells4[cell];
@@ -116,7 +123,7 @@ export class VipMatcher {
       ((word0 & this.stemMask0) ^ this.stem0) |
       ((word1 & this.stemMask1) ^ this.stem1) |
       ((word2 & this.stemMask2) ^ this.stem2);
-    if (offStem !== 0) return NOT_VIP;
+    if (offStem !== 0) return MISS;
     const word3 = data.getUint32(offset + 12);
     // The 32 bits behind the stem tell the cell.
     const shift = this.stemLength & 31;
@@ -135,7 +142,7 @@ export class VipMatcher {
     // Two shifts, as a shift by 32 would be one by 0.
     window = (window << shift) | ((next >>> 1) >>> (31 - shift));
     const distance = (window - this.low6) >>> 0;
-    if (distance > this.span6 >>> 0) return NOT_VIP;
+    if (distance > this.span6 >>> 0) return MISS;
     const cell = distance >>> this.shift6;
     let low = this.cells6[cell];
     let high = this.cells6[cell + 1];
@@ -158,10 +165,10 @@ export class VipMatcher {
   }
 
   private pick(service: number, protocol: number, port: number): number {
-    if (service === 0) return NOT_VIP;
+    if (service === 0) return MISS;
     let column = 2 * service;
-    if (protocol === IP_PROTOCOL_UDP) column++;
-    else if (protocol !== IP_PROTOCOL_TCP) return NO_SERVICE;
+    if (protocol === UDP) column++;
+    else if (protocol !== TCP) return NOTHING;
     if (port < 0) return this.anyPort[column];
     let low = this.firstSegment[column];
     let high = this.firstSegment[column + 1] - 1;

@@ -43,6 +43,14 @@ export const FragmentKind = {
 } as const;
 export type FragmentKind = (typeof FragmentKind)[keyof typeof FragmentKind];
 
+// Constants of this module: V8 folds them into the code, where it loads imported and exported ones at every use
+// (native-notes/benchmarks.md).
+const REASON = Reason;
+const FRAGMENT_KIND = FragmentKind;
+const TCP = IP_PROTOCOL_TCP;
+const UDP = IP_PROTOCOL_UDP;
+const ICMPV6 = IP_PROTOCOL_ICMPV6;
+
 /**
  * One parsed IP packet, re-used for packet after packet. Offsets are absolute in `data`.
  */
@@ -76,55 +84,65 @@ export class IpPacket {
   }
 
   private walk(data: DataView, offset: number, limit: number, cut: boolean): Reason {
-    if (limit - offset < 20) return Reason.Truncated;
-    this.data = data;
+    if (limit - offset < 20) return REASON.Truncated;
+    // Storing a pointer costs a write barrier, and the arena seldom changes.
+    if (this.data !== data) this.data = data;
     this.offset = offset;
     const first = data.getUint8(offset);
-    const version = first >>> 4;
-    if (version === 4) {
-      const headerLength = (first & 0x0f) << 2;
-      const totalLength = data.getUint16(offset + 2);
-      if (headerLength < 20) return Reason.BadHeaderLength;
-      if (offset + headerLength > limit) return Reason.Truncated;
-      if (totalLength < headerLength) return Reason.BadLength;
-      let end = offset + totalLength;
-      if (end > limit) {
-        if (!cut) return Reason.BadLength;
-        end = limit;
-      }
-      const flagsAndOffset = data.getUint16(offset + 6);
-      this.version = 4;
-      this.protocol = data.getUint8(offset + 9);
-      this.transport = offset + headerLength;
-      this.end = end;
-      // 0x1fff: fragment offset; 0x2000: more fragments.
-      this.fragment =
-        (flagsAndOffset & 0x1fff) !== 0
-          ? FragmentKind.Later
-          : (flagsAndOffset & 0x2000) !== 0
-            ? FragmentKind.First
-            : FragmentKind.None;
-      return Reason.Ok;
+    // One function per family: small enough for the optimiser to inline.
+    if (first >>> 4 === 4) return this.walkIpv4(data, offset, limit, (first & 0x0f) << 2, cut);
+    if (first >>> 4 === 6) return this.walkIpv6(data, offset, limit, cut);
+    return REASON.BadVersion;
+  }
+
+  private walkIpv4(
+    data: DataView,
+    offset: number,
+    limit: number,
+    headerLength: number,
+    cut: boolean,
+  ): Reason {
+    const totalLength = data.getUint16(offset + 2);
+    if (headerLength < 20) return REASON.BadHeaderLength;
+    if (offset + headerLength > limit) return REASON.Truncated;
+    if (totalLength < headerLength) return REASON.BadLength;
+    let end = offset + totalLength;
+    if (end > limit) {
+      if (!cut) return REASON.BadLength;
+      end = limit;
     }
-    if (version === 6) {
-      if (limit - offset < 40) return Reason.Truncated;
-      let end = offset + 40 + data.getUint16(offset + 4);
-      if (end > limit) {
-        if (!cut) return Reason.BadLength;
-        end = limit;
-      }
-      this.version = 6;
-      this.end = end;
-      this.fragment = FragmentKind.None;
-      const next = data.getUint8(offset + 6);
-      if (next === IP_PROTOCOL_TCP || next === IP_PROTOCOL_UDP || next === IP_PROTOCOL_ICMPV6) {
-        this.protocol = next;
-        this.transport = offset + 40;
-        return Reason.Ok;
-      }
-      return this.walkExtensions(data, next, offset + 40, end);
+    const flagsAndOffset = data.getUint16(offset + 6);
+    this.version = 4;
+    this.protocol = data.getUint8(offset + 9);
+    this.transport = offset + headerLength;
+    this.end = end;
+    // 0x1fff: fragment offset; 0x2000: more fragments.
+    this.fragment =
+      (flagsAndOffset & 0x3fff) === 0
+        ? FRAGMENT_KIND.None
+        : (flagsAndOffset & 0x1fff) === 0
+          ? FRAGMENT_KIND.First
+          : FRAGMENT_KIND.Later;
+    return REASON.Ok;
+  }
+
+  private walkIpv6(data: DataView, offset: number, limit: number, cut: boolean): Reason {
+    if (limit - offset < 40) return REASON.Truncated;
+    let end = offset + 40 + data.getUint16(offset + 4);
+    if (end > limit) {
+      if (!cut) return REASON.BadLength;
+      end = limit;
     }
-    return Reason.BadVersion;
+    this.version = 6;
+    this.end = end;
+    this.fragment = FRAGMENT_KIND.None;
+    const next = data.getUint8(offset + 6);
+    if (next === TCP || next === UDP || next === ICMPV6) {
+      this.protocol = next;
+      this.transport = offset + 40;
+      return REASON.Ok;
+    }
+    return this.walkExtensions(data, next, offset + 40, end);
   }
 
   private walkExtensions(data: DataView, first: number, start: number, end: number): Reason {

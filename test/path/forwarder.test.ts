@@ -35,7 +35,7 @@ function hashOf(source: string, destination: string, sourcePort: number, destina
   const ports = Buffer.from([sourcePort >> 8, sourcePort & 255, destinationPort >> 8, destinationPort & 255]);
   const message = Buffer.concat([addressBytes(source), addressBytes(destination), ports]);
   key.bytes.set(message);
-  return halfSipHash24(key.words, message.length, 0x03020100, 0x07060504);
+  return halfSipHash24(key.words, message.length, 0x03020100, 0x07060504) >>> 0;
 }
 
 describe('forwarder', () => {
@@ -174,6 +174,21 @@ describe('forwarder', () => {
       expect(forward(config, makePacket({ flags: TCP_ACK, sequence: 1002 }), listening(true)).verdict).toBe(
         'redirect',
       );
+    });
+
+    it('takes in what follows that ACK in the same batch, and of no other flow', () => {
+      const batch = new PacketBatch({ capacity: 4 });
+      batch.push(makePacket({ flags: TCP_ACK, sequence: 1001 }));
+      batch.push(makePacket({ flags: TCP_ACK, sequence: 1001, payload: 1400 }));
+      batch.push(makePacket({ flags: TCP_ACK, sequence: 2401 }));
+      batch.push(makePacket({ flags: TCP_ACK, sequence: 2401, sourcePort: 40_001 }));
+      new Forwarder(new PathState(config), new PathCounters(1), listening(true), 4).process(batch);
+      expect([...batch.verdict].map((code) => VERDICTS[code].name)).toEqual([
+        'accept_syn_cookie',
+        'accept_syn_cookie',
+        'accept_syn_cookie',
+        'redirect',
+      ]);
     });
 
     it.each([0x11, 0x14, 0x04])('sends on flags 0x%s, which complete no handshake', (flags) => {
