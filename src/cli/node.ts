@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { destination, pino, stdTimeFunctions } from 'pino';
 import { AdminServer } from '../node/admin.js';
 import { loadNodeConfig, type NodeConfig } from '../node/config.js';
+import { widenInlining } from '../node/engine.js';
 import { AppliedNetwork } from '../node/network.js';
 import { planDevice, planSteering, printSteps, printUndo } from '../node/network-setup.js';
 import { networkPlan, networkStateFile, TwohopNode } from '../node/node.js';
@@ -99,6 +100,7 @@ async function refuseIfRunning(config: NodeConfig): Promise<void> {
 }
 
 async function run(config: NodeConfig, options: NodeCommandOptions): Promise<void> {
+  widenInlining();
   // Synchronous: the last line before a crash is the one that matters.
   const log = pino(
     {

@@ -14,7 +14,6 @@ import { Reason } from '../wire/reason.js';
 import {
   TCP_AT_DATA_OFFSET,
   TCP_AT_DESTINATION_PORT,
-  TCP_AT_FLAGS,
   TCP_AT_SEQUENCE,
   TCP_AT_SOURCE_PORT,
   TCP_HEADER,
@@ -43,7 +42,7 @@ export class Flow {
   destinationPort = 0;
   /** TCP flags byte (RFC 9293 section 3.1), 0 for UDP and for quoted packets. */
   tcpFlags = 0;
-  /** TCP sequence number, 0 where `tcpFlags` is. */
+  /** TCP sequence number as int32 (no boxed number per packet), 0 where `tcpFlags` is. */
   sequence = 0;
   /** 1 when the flow was quoted by an ICMP error. */
   quoted = 0;
@@ -56,7 +55,6 @@ const TCP = IP_PROTOCOL_TCP;
 const TCP_MINIMUM = TCP_HEADER;
 const UDP_MINIMUM = UDP_HEADER;
 const DATA_OFFSET_AT = TCP_AT_DATA_OFFSET;
-const FLAGS_AT = TCP_AT_FLAGS;
 const SEQUENCE_AT = TCP_AT_SEQUENCE;
 // UDP has its ports where TCP has them.
 const SOURCE_PORT_AT = TCP_AT_SOURCE_PORT;
@@ -77,10 +75,11 @@ export function readTransportFlow(packet: IpPacket, flow: Flow): Reason {
   const room = packet.end - transport;
   if (packet.protocol === TCP) {
     if (room < TCP_MINIMUM) return REASON.Truncated;
-    const headerLength = (data.getUint8(transport + DATA_OFFSET_AT) >>> 4) << 2;
+    const offsetAndFlags = data.getUint16(transport + DATA_OFFSET_AT);
+    const headerLength = (offsetAndFlags >>> 12) << 2;
     if (headerLength < TCP_MINIMUM || headerLength > room) return REASON.BadHeaderLength;
-    flow.tcpFlags = data.getUint8(transport + FLAGS_AT);
-    flow.sequence = data.getUint32(transport + SEQUENCE_AT);
+    flow.tcpFlags = offsetAndFlags & 0xff;
+    flow.sequence = data.getInt32(transport + SEQUENCE_AT);
   } else {
     if (room < UDP_MINIMUM) return REASON.Truncated;
     flow.tcpFlags = 0;
@@ -92,8 +91,9 @@ export function readTransportFlow(packet: IpPacket, flow: Flow): Reason {
   flow.protocol = packet.protocol;
   flow.sourceOffset = packet.offset + (isIpv4 ? SOURCE_AT_4 : SOURCE_AT_6);
   flow.destinationOffset = packet.offset + (isIpv4 ? DESTINATION_AT_4 : DESTINATION_AT_6);
-  flow.sourcePort = data.getUint16(transport + SOURCE_PORT_AT);
-  flow.destinationPort = data.getUint16(transport + DESTINATION_PORT_AT);
+  const ports = data.getInt32(transport + SOURCE_PORT_AT);
+  flow.sourcePort = ports >>> 16;
+  flow.destinationPort = ports & 0xffff;
   flow.quoted = 0;
   return REASON.Ok;
 }

@@ -20,8 +20,8 @@ const VERDICTS_PER_ROW = VERDICT_COUNT;
  */
 export class PathCounters {
   readonly trafficsets: number;
-  readonly packets: Float64Array;
-  readonly bytes: Float64Array;
+  /** Packets and bytes, alternating: both of a cell lie in one cache line. */
+  private readonly cells: Float64Array;
 
   /**
    * @param trafficsets number of trafficsets; row 0 counts packets of none of them
@@ -31,10 +31,8 @@ export class PathCounters {
     trafficsets: number,
     readonly memory: SharedArrayBuffer = new SharedArrayBuffer(PathCounters.byteLength(trafficsets)),
   ) {
-    const cells = 2 * (trafficsets + 1) * VERDICT_COUNT;
     this.trafficsets = trafficsets;
-    this.packets = new Float64Array(memory, 0, cells);
-    this.bytes = new Float64Array(memory, cells * 8, cells);
+    this.cells = new Float64Array(memory);
   }
 
   static byteLength(trafficsets: number): number {
@@ -44,8 +42,8 @@ export class PathCounters {
   /** @param trafficset index, or -1 for none; @param length of the packet as it came, in bytes */
   add(stage: Stage, trafficset: number, verdict: number, length: number): void {
     const cell = (stage * (this.trafficsets + 1) + trafficset + 1) * VERDICTS_PER_ROW + verdict;
-    this.packets[cell] += 1;
-    this.bytes[cell] += length;
+    this.cells[2 * cell] += 1;
+    this.cells[2 * cell + 1] += length;
   }
 
   /** Calls `each` for every cell that is not zero. */
@@ -56,8 +54,8 @@ export class PathCounters {
     for (const stage of [Stage.Forward, Stage.Redirect]) {
       for (let trafficset = -1; trafficset < this.trafficsets; trafficset++) {
         for (let verdict = 0; verdict < VERDICT_COUNT; verdict++, cell++) {
-          if (this.packets[cell] !== 0) {
-            each(stage, trafficset, verdict, this.packets[cell], this.bytes[cell]);
+          if (this.cells[2 * cell] !== 0) {
+            each(stage, trafficset, verdict, this.cells[2 * cell], this.cells[2 * cell + 1]);
           }
         }
       }

@@ -57,7 +57,6 @@ export class Forwarder {
     owner.begin();
     for (let i = 0; i < count; i++) {
       this.entered[i] = batch.length[i];
-      batch.nextHop[i] = 0;
       this.conclude(batch, i, this.judge(state, batch, i));
     }
     owner.resolve();
@@ -68,8 +67,8 @@ export class Forwarder {
   }
 
   private conclude(batch: PacketBatch, i: number, verdict: number): void {
-    batch.verdict[i] = verdict;
     if (verdict === WAITS) return;
+    batch.verdict[i] = verdict;
     batch.action[i] = ACTIONS[verdict];
     this.counters.add(STAGE.Forward, batch.trafficset[i], verdict, this.entered[i]);
   }

@@ -72,7 +72,7 @@ export class Owner {
     if (flow.protocol === TCP && (flow.tcpFlags & SYN) !== 0) {
       if (goesOn && forwardSyn === 1) return VERDICT.Redirect;
       writeQuery(this.syn, 0, flow);
-      this.sockets.synAccepted(this.syn, 0, flow.sequence);
+      this.sockets.synAccepted(this.syn, 0, flow.sequence >>> 0);
       return VERDICT.AcceptSyn;
     }
     if (!goesOn) {
@@ -138,25 +138,27 @@ function writeQuery(queries: SocketQueries, index: number, flow: Flow): void {
   const { words } = queries;
   const { data, version, destinationOffset: local, sourceOffset: remote } = flow;
   const at = index * WORDS;
+  const before = queries.version[index];
   queries.version[index] = version;
   queries.protocol[index] = flow.protocol;
   // Words are little-endian, read and written, so that the bytes stay in the packet's order.
   words[at] = data.getInt32(local, true);
   words[at + 4] = data.getInt32(remote, true);
   words[at + 8] = portsWord(flow.destinationPort, flow.sourcePort);
-  if (version === 4) {
-    words[at + 1] = 0;
-    words[at + 2] = 0;
-    words[at + 3] = 0;
-    words[at + 5] = 0;
-    words[at + 6] = 0;
-    words[at + 7] = 0;
-  } else {
+  if (version === 6) {
     words[at + 1] = data.getInt32(local + 4, true);
     words[at + 2] = data.getInt32(local + 8, true);
     words[at + 3] = data.getInt32(local + 12, true);
     words[at + 5] = data.getInt32(remote + 4, true);
     words[at + 6] = data.getInt32(remote + 8, true);
     words[at + 7] = data.getInt32(remote + 12, true);
+  } else if (before === 6) {
+    // What an IPv6 tuple left; otherwise they are zero already.
+    words[at + 1] = 0;
+    words[at + 2] = 0;
+    words[at + 3] = 0;
+    words[at + 5] = 0;
+    words[at + 6] = 0;
+    words[at + 7] = 0;
   }
 }

@@ -1,8 +1,14 @@
 import { udpUpdate16, udpUpdate32, update32 } from '../wire/checksum.js';
 import { GUE_AT_HOPS, GUE_AT_NEXT_HOP, GUE_HEADER, GUE_HOP } from '../wire/gue.js';
-import { FragmentKind, IP_PROTOCOL_IPIP, IP_PROTOCOL_IPV6, IP_PROTOCOL_UDP, IpPacket } from '../wire/ip.js';
-import { IPV4_AT_CHECKSUM, IPV4_AT_DESTINATION, IPV4_AT_SOURCE } from '../wire/ipv4.js';
-import { Reason } from '../wire/reason.js';
+import { IP_PROTOCOL_IPIP, IP_PROTOCOL_IPV6, IP_PROTOCOL_UDP } from '../wire/ip.js';
+import {
+  IPV4_AT_CHECKSUM,
+  IPV4_AT_DESTINATION,
+  IPV4_AT_FLAGS,
+  IPV4_AT_PROTOCOL,
+  IPV4_AT_SOURCE,
+  IPV4_HEADER,
+} from '../wire/ipv4.js';
 import { UDP_AT_CHECKSUM, UDP_AT_DESTINATION_PORT, UDP_HEADER } from '../wire/udp.js';
 import type { PacketBatch } from './batch.js';
 import { Classifier, PacketClass } from './classify.js';
@@ -18,14 +24,15 @@ const VERDICT = Verdict;
 const ACTIONS = ACTION_OF;
 const ACTION = Action;
 const PACKET_CLASS = PacketClass;
-const FRAGMENT_KIND = FragmentKind;
-const REASON = Reason;
 const STAGE = Stage;
 const WAITS = PENDING;
 const UDP = IP_PROTOCOL_UDP;
 const IPIP = IP_PROTOCOL_IPIP;
 const IPV6 = IP_PROTOCOL_IPV6;
 /** Offsets from the outer IPv4 header. */
+const IPV4 = IPV4_HEADER;
+const FLAGS_AT = IPV4_AT_FLAGS;
+const PROTOCOL_AT = IPV4_AT_PROTOCOL;
 const CHECKSUM_AT = IPV4_AT_CHECKSUM;
 const SOURCE_AT = IPV4_AT_SOURCE;
 const DESTINATION_AT = IPV4_AT_DESTINATION;
@@ -48,7 +55,6 @@ const NOT_UNDERSTOOD = 0xf7;
  * with `next_hop` grown by one, or dropped. A packet cannot loop: next_hop only grows, and never past hop_count.
  */
 export class Redirector {
-  private readonly outer = new IpPacket();
   private readonly classifier = new Classifier();
   private readonly owner: Owner;
   /** Where in the arena each packet's inner packet begins and ends. */
@@ -79,9 +85,9 @@ export class Redirector {
     const count = batch.count;
     owner.begin();
     for (let i = 0; i < count; i++) {
-      batch.trafficset[i] = -1;
-      batch.nextHop[i] = 0;
-      this.conclude(batch, i, this.judge(state, batch, i));
+      const verdict = this.judge(state, batch, i);
+      batch.trafficset[i] = this.classifier.trafficset;
+      this.conclude(batch, i, verdict);
     }
     owner.resolve();
     const pending = owner.queries.count;
@@ -92,8 +98,8 @@ export class Redirector {
 
   /** Counts the packet and makes it what its verdict says: the inner packet, or one for the next hop. */
   private conclude(batch: PacketBatch, i: number, verdict: number): void {
-    batch.verdict[i] = verdict;
     if (verdict === WAITS) return;
+    batch.verdict[i] = verdict;
     const action = ACTIONS[verdict];
     batch.action[i] = action;
     this.counters.add(STAGE.Redirect, batch.trafficset[i], verdict, batch.length[i]);
@@ -106,16 +112,24 @@ export class Redirector {
   }
 
   private judge(state: PathState, batch: PacketBatch, i: number): number {
-    const { outer, classifier } = this;
+    const { classifier } = this;
     const data = batch.data;
     const offset = batch.offset[i];
-    if (outer.parse(data, offset, offset + batch.length[i]) !== REASON.Ok || outer.version !== 4) {
+    const present = batch.length[i];
+    classifier.trafficset = -1;
+    // The outer header is always IPv4, and few of its fields matter: read here, not through a view.
+    if (present < IPV4) return VERDICT.DropMalformedGue;
+    const first = data.getInt32(offset);
+    const udp = offset + ((first >>> 22) & 0x3c);
+    const outerLength = first & 0xffff;
+    const end = offset + outerLength;
+    if (first >>> 28 !== 4 || udp - offset < IPV4 || outerLength > present || end < udp) {
       return VERDICT.DropMalformedGue;
     }
-    if (outer.fragment !== FRAGMENT_KIND.None) return VERDICT.DropFragment;
-    if (outer.protocol !== UDP) return VERDICT.DropNotOurs;
-    const udp = outer.transport;
-    if (outer.end - udp < WRAPPER_MINIMUM) return VERDICT.DropMalformedGue;
+    // More fragments, or an offset.
+    if ((data.getUint16(offset + FLAGS_AT) & 0x3fff) !== 0) return VERDICT.DropFragment;
+    if (data.getUint8(offset + PROTOCOL_AT) !== UDP) return VERDICT.DropNotOurs;
+    if (end - udp < WRAPPER_MINIMUM) return VERDICT.DropMalformedGue;
     if (
       data.getInt32(offset + DESTINATION_AT) !== state.self ||
       data.getUint16(udp + PORT_AT) !== state.port
@@ -137,12 +151,11 @@ export class Redirector {
     const nextHop = (privateData >>> 8) & 0xff;
     const hopCount = privateData & 0xff;
     const inner = udp + PRIVATE_AT + headerWords * 4;
-    if (headerWords !== 1 + hopCount || nextHop > hopCount || inner > outer.end) return VERDICT.DropHopList;
+    if (headerWords !== 1 + hopCount || nextHop > hopCount || inner > end) return VERDICT.DropHopList;
 
-    const kind = classifier.classify(state, data, inner, outer.end);
+    const kind = classifier.classify(state, data, inner, end);
     const packet = classifier.packet;
     const index = classifier.trafficset;
-    batch.trafficset[i] = index;
     if (kind === PACKET_CLASS.MalformedIp) return VERDICT.DropMalformedIp;
     if (protocol !== (packet.version === 4 ? IPIP : IPV6)) {
       return VERDICT.DropMalformedIp;

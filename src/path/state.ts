@@ -73,6 +73,8 @@ export class PathState {
   readonly port: number;
   readonly underlayMtu: number;
   readonly underlayPrefixes: Uint32Array;
+  private readonly network: number;
+  private readonly mask: number;
   readonly vips: VipMatcher;
   readonly trafficsets: readonly TrafficsetState[];
 
@@ -82,14 +84,18 @@ export class PathState {
     this.port = config.port;
     this.underlayMtu = config.underlayMtu;
     this.underlayPrefixes = config.underlayPrefixes;
+    this.network = config.underlayPrefixes[0] | 0;
+    this.mask = config.underlayPrefixes[1] | 0;
     this.vips = VipMatcher.fromShared(config.vips);
     this.trafficsets = config.trafficsets.map((trafficset) => new TrafficsetState(trafficset));
   }
 
   /** May this address send GUE to us? @param address as a number, signed or not */
   isUnderlay(address: number): boolean {
+    // Most underlays are one prefix.
+    if ((address & this.mask) === this.network) return true;
     const prefixes = this.underlayPrefixes;
-    for (let i = 0; i < prefixes.length; i += 2) {
+    for (let i = 2; i < prefixes.length; i += 2) {
       if ((address & prefixes[i + 1]) === (prefixes[i] | 0)) return true;
     }
     return false;

@@ -1,0 +1,118 @@
+import { PerformanceObserver } from 'node:perf_hooks';
+import { setImmediate } from 'node:timers/promises';
+import { getHeapStatistics } from 'node:v8';
+import { BATCH_CAPACITY } from '../../src/path/batch.js';
+import { PathCounters } from '../../src/path/counters.js';
+import { Forwarder } from '../../src/path/forwarder.js';
+import { Redirector } from '../../src/path/redirector.js';
+import { PathState } from '../../src/path/state.js';
+import { buildPacket, Random } from './packets.js';
+import type { Row } from './report.js';
+import { PreparedBatch } from './script-path.js';
+import { SocketSet } from './socket-set.js';
+import { spreadOf } from './stats.js';
+import { pathConfig, SERVERS, socketOf, webPacket, wrapFor } from './workload.js';
+
+/** Does the hot path allocate? The heap before and after ten million packets, without a collection in between. */
+
+const FEW = 1_000_000;
+const MANY = 10_000_000;
+const REPEATS = 3;
+const LENGTH = 64;
+const OVERHEAD = 40;
+
+interface Growth {
+  readonly bytes: number;
+  readonly collections: number;
+}
+
+/**
+ * Reading the heap's size allocates a little itself, so no packets, a million and ten million are measured the same
+ * way: what the path allocates would grow with the packets, what the measurement allocates does not.
+ */
+export async function benchHeap(): Promise<Row> {
+  const path = new BothStages();
+  // Until everything is compiled for good; compiled code and its feedback live on the heap as well.
+  path.run(5_000_000);
+  const none: number[] = [];
+  const few: number[] = [];
+  const many: number[] = [];
+  let collections = 0;
+  for (let repeat = 0; repeat < REPEATS; repeat++) {
+    none.push((await growthOf(() => {})).bytes);
+    few.push((await growthOf(() => path.run(FEW))).bytes);
+    const growth = await growthOf(() => path.run(MANY));
+    many.push(growth.bytes);
+    collections += growth.collections;
+  }
+  const noise = Math.min(...none);
+  const net = many.map((bytes) => bytes - noise);
+  return {
+    name: 'heap-growth',
+    unit: 'bytes',
+    js: spreadOf(net),
+    bar: '0 bytes over 10 million packets',
+    pass: Math.min(...net) <= 0 && collections === 0,
+    notes: [
+      `${MANY} packets through each stage; heap grew by ${many.join(', ')} bytes (${few.join(', ')} over ${FEW}, ` +
+        `${none.join(', ')} over none: the reading itself), ${collections} collections in between`,
+    ],
+  };
+}
+
+/** @param work runs between two readings of the heap, right after a full collection */
+async function growthOf(work: () => void): Promise<Growth> {
+  if (globalThis.gc === undefined) throw new Error('the heap benchmark needs node --expose-gc');
+  let collections = 0;
+  const observer = new PerformanceObserver((list) => {
+    collections += list.getEntries().length;
+  });
+  globalThis.gc();
+  // Collections are reported in the next turn of the event loop: let the one above pass unobserved.
+  await setImmediate();
+  observer.observe({ entryTypes: ['gc'] });
+  const before = getHeapStatistics().used_heap_size;
+  work();
+  const after = getHeapStatistics().used_heap_size;
+  await setImmediate();
+  observer.disconnect();
+  return { bytes: after - before, collections };
+}
+
+/** A forwarder and a redirector of one node, each with a batch of ordinary packets of every outcome. */
+class BothStages {
+  private readonly forwarder: Forwarder;
+  private readonly redirector: Redirector;
+  private readonly forward: PreparedBatch;
+  private readonly redirect: PreparedBatch;
+
+  constructor() {
+    const dip = SERVERS[0];
+    const random = new Random(11);
+    // Sequence numbers beyond 2^31 among them: where a number is boxed, it would show.
+    const flows = Array.from({ length: BATCH_CAPACITY }, (_, index) =>
+      webPacket(random, index % 2 === 0 ? 4 : 6, LENGTH, index % 8 === 0 ? 0x02 : 0x10),
+    );
+    const sockets = new SocketSet(flows.filter((_, index) => index % 3 === 0).map(socketOf));
+    const packets = flows.map(buildPacket);
+    const state = new PathState(pathConfig(dip));
+    const counters = new PathCounters(state.trafficsets.length);
+    this.forwarder = new Forwarder(state, counters, sockets, BATCH_CAPACITY);
+    this.redirector = new Redirector(state, counters, sockets, BATCH_CAPACITY);
+    this.forward = new PreparedBatch(packets, LENGTH + OVERHEAD);
+    this.redirect = new PreparedBatch(
+      packets.map((packet) => wrapFor(dip, packet, random)),
+      LENGTH + OVERHEAD,
+    );
+  }
+
+  /** Sends `count` packets through each stage. */
+  run(count: number): void {
+    for (let packets = 0; packets < count; packets += BATCH_CAPACITY) {
+      this.forward.restore();
+      this.forwarder.process(this.forward.batch);
+      this.redirect.restore();
+      this.redirector.process(this.redirect.batch);
+    }
+  }
+}

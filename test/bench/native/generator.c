@@ -1,0 +1,107 @@
+/*
+ * Sends packets as fast as it can, over and over, until it is killed or its parent dies.
+ *
+ *   generator tun NAME FILE              IP packets out of the interface NAME, past routing and queueing disciplines
+ *   generator udp SOURCE DEST PORT FILE  UDP payloads from address SOURCE to DEST:PORT
+ *
+ * FILE holds the packets, each behind its length as a 32-bit little-endian number.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netpacket/packet.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+enum { BURST = 64, MAX_PACKETS = 65536 };
+#ifndef PACKET_QDISC_BYPASS
+#define PACKET_QDISC_BYPASS 20
+#endif
+
+static struct mmsghdr messages[MAX_PACKETS];
+static struct iovec vectors[MAX_PACKETS];
+
+static void fail(const char *what) {
+  perror(what);
+  exit(1);
+}
+
+static int load(const char *path) {
+  FILE *file = fopen(path, "rb");
+  if (file == NULL) fail(path);
+  int count = 0;
+  uint32_t length;
+  while (count < MAX_PACKETS && fread(&length, sizeof length, 1, file) == 1) {
+    vectors[count].iov_base = malloc(length);
+    vectors[count].iov_len = length;
+    if (fread(vectors[count].iov_base, 1, length, file) != length) fail(path);
+    messages[count].msg_hdr.msg_iov = &vectors[count];
+    messages[count].msg_hdr.msg_iovlen = 1;
+    count++;
+  }
+  fclose(file);
+  return count;
+}
+
+static int open_tun(const char *name, int count) {
+  static struct sockaddr_ll addresses[2];
+  int one = 1;
+  int fd = socket(AF_PACKET, SOCK_DGRAM, 0);
+  if (fd < 0 || setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof one) < 0) fail("packet socket");
+  for (int i = 0; i < 2; i++) {
+    addresses[i].sll_family = AF_PACKET;
+    addresses[i].sll_protocol = htons(i == 0 ? ETHERTYPE_IP : ETHERTYPE_IPV6);
+    addresses[i].sll_ifindex = if_nametoindex(name);
+  }
+  for (int i = 0; i < count; i++) {
+    int version = *(uint8_t *)vectors[i].iov_base >> 4;
+    messages[i].msg_hdr.msg_name = &addresses[version == 6];
+    messages[i].msg_hdr.msg_namelen = sizeof addresses[0];
+  }
+  return fd;
+}
+
+static struct sockaddr_in address(const char *text, int port) {
+  struct sockaddr_in result = {.sin_family = AF_INET, .sin_port = htons(port)};
+  if (inet_pton(AF_INET, text, &result.sin_addr) != 1) fail(text);
+  return result;
+}
+
+static int open_udp(const char *source, const char *destination, int port) {
+  struct sockaddr_in from = address(source, 0);
+  struct sockaddr_in to = address(destination, port);
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof from) < 0) fail("bind");
+  if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0) fail("connect");
+  return fd;
+}
+
+int main(int argc, char **argv) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  int fd;
+  int count;
+  if (argc == 4 && strcmp(argv[1], "tun") == 0) {
+    count = load(argv[3]);
+    fd = open_tun(argv[2], count);
+  } else if (argc == 6 && strcmp(argv[1], "udp") == 0) {
+    count = load(argv[5]);
+    fd = open_udp(argv[2], argv[3], atoi(argv[4]));
+  } else {
+    fprintf(stderr, "usage: generator tun NAME FILE | generator udp SOURCE DEST PORT FILE\n");
+    return 2;
+  }
+  for (int at = 0;;) {
+    int burst = count - at < BURST ? count - at : BURST;
+    int sent = sendmmsg(fd, messages + at, burst, 0);
+    /* What the other end has no room for is skipped: it is meant to be flooded. */
+    at += sent > 0 ? sent : 1;
+    if (at >= count) at = 0;
+  }
+}

@@ -1,0 +1,70 @@
+import Table from 'cli-table3';
+import colors from 'picocolors';
+import type { Spread } from './stats.js';
+
+/** One measured line of the report. */
+export interface Row {
+  readonly name: string;
+  readonly unit: string;
+  /** Absent where no native twin is needed. */
+  readonly native?: Spread;
+  readonly js: Spread;
+  /** JS / native per round. */
+  readonly ratio?: Spread;
+  /** What must hold, in words: `ratio <= 2.5`. Absent where the number is only told. */
+  readonly bar?: string;
+  /** Absent with `bar`. */
+  readonly pass?: boolean;
+  readonly notes?: readonly string[];
+}
+
+/** A benchmark that could not run here, and why. */
+export interface Skipped {
+  readonly name: string;
+  readonly skipped: string;
+}
+
+export interface Report {
+  readonly command: string;
+  readonly machine: string;
+  readonly rows: readonly Row[];
+  readonly skipped: readonly Skipped[];
+  readonly pass: boolean;
+}
+
+export function formatReport(report: Report): string {
+  const table = new Table({
+    head: ['benchmark', 'unit', 'C min/med/max', 'JS min/med/max', 'JS/C min/med/max', 'bar', ''],
+    style: { head: [], border: [], compact: true },
+    colAligns: ['left', 'left', 'right', 'right', 'right', 'left', 'left'],
+  });
+  for (const row of report.rows) {
+    table.push([
+      row.name,
+      row.unit,
+      formatSpread(row.native),
+      formatSpread(row.js),
+      formatSpread(row.ratio),
+      row.bar ?? '',
+      row.pass === undefined ? '' : row.pass ? colors.green('PASS') : colors.red('FAIL'),
+    ]);
+  }
+  for (const { name } of report.skipped) table.push([name, '', '', '', '', '', colors.yellow('SKIP')]);
+  const notes = [
+    ...report.rows.flatMap((row) => (row.notes ?? []).map((note) => `${row.name}: ${note}`)),
+    ...report.skipped.map(({ name, skipped }) => `${name}: skipped: ${skipped}`),
+  ];
+  return [report.machine, table.toString(), ...notes, `reproduce: ${report.command}`].join('\n');
+}
+
+function formatSpread(spread: Spread | undefined): string {
+  if (spread === undefined) return '';
+  return [spread.min, spread.median, spread.max].map(formatNumber).join(' / ');
+}
+
+/** Three significant digits are more than these measurements are worth; large numbers keep their integers. */
+function formatNumber(value: number): string {
+  const size = Math.abs(value);
+  if (size >= 100 || value === 0) return Math.round(value).toString();
+  return value.toFixed(size >= 10 ? 1 : 2);
+}
