@@ -12,6 +12,7 @@ import { Redirector } from '../path/redirector.js';
 import { PathState } from '../path/state.js';
 import { ForwardingTable } from '../table/forwarding-table.js';
 import { DataPlaneLoop } from './data-plane-loop.js';
+import { preferThisThread } from './engine.js';
 import type { FromWorker, ToWorker, WorkerInit } from './messages.js';
 import { RemoteSender } from './remote-sender.js';
 import { STATUS_INDEX, WorkerStatus } from './worker-status.js';
@@ -26,6 +27,7 @@ import { STATUS_INDEX, WorkerStatus } from './worker-status.js';
 const POLL_MS = 100;
 
 function main(init: WorkerInit, port: NonNullable<typeof parentPort>): void {
+  preferThisThread();
   const { values } = new WorkerStatus(init.status);
   const post = (message: FromWorker) => port.postMessage(message);
 

@@ -26,16 +26,19 @@ export interface PublishInit {
 
 /**
  * What the two threads share. `longest[phase]` is the longest pause between two batches seen in a phase, in
- * milliseconds; `words[0]` is the current phase, `words[1]` the last message taken, `words[2]` counts batches.
+ * milliseconds by the wall clock, `longestOwn[phase]` the same by the thread's CPU clock, which stands still while
+ * the machine runs something else; `words[0]` is the current phase, `words[1]` the last message taken, `words[2]` counts batches.
  */
 export class Gauges {
   static readonly phases = 1 + 2 * ROUNDS;
   readonly longest: Float64Array;
+  readonly longestOwn: Float64Array;
   readonly words: Int32Array;
 
-  constructor(readonly memory: SharedArrayBuffer = new SharedArrayBuffer(8 * Gauges.phases + 12)) {
+  constructor(readonly memory: SharedArrayBuffer = new SharedArrayBuffer(16 * Gauges.phases + 12)) {
     this.longest = new Float64Array(memory, 0, Gauges.phases);
-    this.words = new Int32Array(memory, 8 * Gauges.phases, 3);
+    this.longestOwn = new Float64Array(memory, 8 * Gauges.phases, Gauges.phases);
+    this.words = new Int32Array(memory, 16 * Gauges.phases, 3);
   }
 }
 
@@ -83,9 +86,9 @@ async function measure(worker: Worker, wake: WakeEvent, gauges: Gauges, director
       await setTimeout(INTERVAL_MS);
     }
   }
-  const pauses = (first: number) =>
-    Array.from({ length: ROUNDS }, (_, round) => gauges.longest[first + 2 * round]);
-  const publishing = spreadOf(pauses(2));
+  const pauses = (gauge: Float64Array, first: number) =>
+    spreadOf(Array.from({ length: ROUNDS }, (_, round) => gauge[first + 2 * round]));
+  const publishing = pauses(gauges.longestOwn, 2);
   return [
     {
       name: 'publish-table',
@@ -94,14 +97,26 @@ async function measure(worker: Worker, wake: WakeEvent, gauges: Gauges, director
       bar: `longest < ${MAX_PAUSE_MS} ms`,
       pass: publishing.max < MAX_PAUSE_MS,
       notes: [
-        `longest pause between two batches in each of ${ROUNDS} rounds of ${TABLES_PER_ROUND} tables with ${BUCKETS} buckets`,
+        `longest pause between two batches in each of ${ROUNDS} rounds of ${TABLES_PER_ROUND} tables with ${BUCKETS} ` +
+          "buckets, by the thread's CPU clock: what publishing itself costs the data plane",
       ],
     },
     {
       name: 'publish-none',
       unit: 'ms pause',
-      js: spreadOf(pauses(1)),
+      js: pauses(gauges.longestOwn, 1),
       notes: ['the same loop without tables'],
+    },
+    {
+      name: 'publish-table, wall clock',
+      unit: 'ms pause',
+      js: pauses(gauges.longest, 2),
+      notes: ['the same pauses with what other threads and machines took of the processor in between'],
+    },
+    {
+      name: 'publish-none, wall clock',
+      unit: 'ms pause',
+      js: pauses(gauges.longest, 1),
     },
   ];
 }

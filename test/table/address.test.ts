@@ -11,6 +11,14 @@ describe('IPv4 addresses', () => {
     expect(parseIpv4('255.255.255.255')).toBe(0xffffffff);
   });
 
+  it('of ranges are read in another way, to the same number', () => {
+    fc.assert(
+      fc.property(fc.ipV4(), (text) => {
+        expect(parsePrefix(text).words[0]).toBe(parseIpv4(text));
+      }),
+    );
+  });
+
   it('are written back as they were read', () => {
     fc.assert(fc.property(fc.nat(0xffffffff), (address) => parseIpv4(formatIpv4(address)) === address));
     fc.assert(fc.property(fc.ipV4(), (text) => formatIpv4(parseIpv4(text)) === text));
