@@ -40,11 +40,12 @@ check_node() {
   fi
 }
 
-# npm packages as the lock file has them, when they are not there yet or the lock file changed.
+# npm packages as the lock file has them, when they are not there yet or the lock file changed. Not `npm ci`: it
+# refuses a lock file that leaves out optional packages for other platforms, which some registries do not carry.
 install_npm() {
   if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-    echo "installing npm packages (npm ci)"
-    npm ci --no-audit --no-fund --loglevel=error
+    echo "installing npm packages (npm install, as package-lock.json has them)"
+    npm install --no-save --no-audit --no-fund --loglevel=error
   fi
 }
 
