@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { widenInlining } from '../../src/node/engine.js';
 import { benchHeap } from './heap.js';
 import { benchIo, missingForIo } from './io.js';
-import { benchMemory, MEMORY_CASES } from './memory.js';
+import { MEMORY_CASES, runMemory } from './memory.js';
 import { benchPublish } from './publish.js';
 import { formatReport, type Row, type Skipped } from './report.js';
 import { compileNative, type NativePrograms } from './twin.js';
@@ -26,10 +26,10 @@ interface Benchmark {
 }
 
 const benchmarks: readonly Benchmark[] = [
-  ...MEMORY_CASES.map((which) => ({
-    name: which.name,
-    run: ({ library }: NativePrograms, quick: boolean) => [
-      benchMemory(library, which, { rounds: quick ? 51 : 301, passes: 50 }),
+  ...MEMORY_CASES.map(({ name }) => ({
+    name,
+    run: async ({ library }: NativePrograms, quick: boolean) => [
+      await runMemory({ name, library, options: { rounds: quick ? 51 : 301, passes: 50 } }),
     ],
   })),
   { name: 'heap', run: async () => [await benchHeap()] },

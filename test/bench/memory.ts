@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import { Stage } from '../../src/path/counters.js';
 import { VERDICTS, Verdict } from '../../src/path/verdict.js';
 import { encodeBlob } from './blob.js';
@@ -44,6 +46,20 @@ export interface MemoryOptions {
   readonly rounds: number;
   /** Passes over the packets per round and side. */
   readonly passes: number;
+}
+
+export interface MemoryInit {
+  readonly name: string;
+  readonly library: string;
+  readonly options: MemoryOptions;
+}
+
+/** Measures a case in a worker thread. */
+export async function runMemory(init: MemoryInit): Promise<Row> {
+  const worker = new Worker(new URL('./memory-worker.js', import.meta.url), { workerData: init });
+  const failed = once(worker, 'error').then(([error]) => Promise.reject(error));
+  const [row] = await Promise.race([once(worker, 'message'), failed]);
+  return row;
 }
 
 export function benchMemory(library: string, which: MemoryCase, options: MemoryOptions): Row {
