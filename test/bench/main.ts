@@ -32,7 +32,7 @@ const benchmarks: readonly Benchmark[] = [
       await runMemory({ name, library, options: { rounds: quick ? 51 : 301, passes: 50 } }),
     ],
   })),
-  { name: 'heap', run: async () => [await benchHeap()] },
+  { name: 'heap', run: async (_programs, quick) => [await benchHeap(quick ? 2 : 3)] },
   { name: 'publish', run: () => benchPublish() },
   { name: 'vips', run: () => vipRows() },
   {
