@@ -4,13 +4,15 @@
  *   generator tun NAME FILE              IP packets out of the interface NAME, past routing and queueing disciplines
  *   generator udp SOURCE DEST PORT FILE  UDP payloads from address SOURCE to DEST:PORT
  *
- * FILE holds the packets, each behind its length as a 32-bit little-endian number.
+ * FILE holds the packets, each behind its length as a 32-bit little-endian number. UDP payloads have one length: they
+ * are handed over in trains, which the kernel cuts (UDP_SEGMENT), or the generator would be slower than what it floods.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <netpacket/packet.h>
 #include <signal.h>
 #include <stdint.h>
@@ -20,9 +22,12 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
-enum { BURST = 64, MAX_PACKETS = 65536 };
+enum { BURST = 64, MAX_PACKETS = 65536, MAX_TRAIN = 32, MAX_TRAIN_BYTES = 60000 };
 #ifndef PACKET_QDISC_BYPASS
 #define PACKET_QDISC_BYPASS 20
+#endif
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
 #endif
 
 static struct mmsghdr messages[MAX_PACKETS];
@@ -74,12 +79,30 @@ static struct sockaddr_in address(const char *text, int port) {
   return result;
 }
 
+/* Joins neighbours to trains; returns how many there are. */
+static int join(int count) {
+  int length = vectors[0].iov_len;
+  int per_train = MAX_TRAIN_BYTES / length < MAX_TRAIN ? MAX_TRAIN_BYTES / length : MAX_TRAIN;
+  int trains = 0;
+  for (int at = 0; at + per_train <= count; at += per_train, trains++) {
+    char *train = malloc((size_t)length * per_train);
+    for (int i = 0; i < per_train; i++) {
+      if ((int)vectors[at + i].iov_len != length) fail("payloads of different lengths");
+      memcpy(train + i * length, vectors[at + i].iov_base, length);
+    }
+    vectors[trains] = (struct iovec){train, (size_t)length * per_train};
+  }
+  return trains;
+}
+
 static int open_udp(const char *source, const char *destination, int port) {
+  int segment = vectors[0].iov_len;
   struct sockaddr_in from = address(source, 0);
   struct sockaddr_in to = address(destination, port);
   int fd = socket(AF_INET, SOCK_DGRAM, 0);
   if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof from) < 0) fail("bind");
   if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0) fail("connect");
+  if (setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment) < 0) fail("UDP_SEGMENT");
   return fd;
 }
 
@@ -93,6 +116,7 @@ int main(int argc, char **argv) {
   } else if (argc == 6 && strcmp(argv[1], "udp") == 0) {
     count = load(argv[5]);
     fd = open_udp(argv[2], argv[3], atoi(argv[4]));
+    count = join(count);
   } else {
     fprintf(stderr, "usage: generator tun NAME FILE | generator udp SOURCE DEST PORT FILE\n");
     return 2;
