@@ -36,6 +36,8 @@ const TUN = 'lb0';
 const FLOWS = 4096;
 const MTU = 1500;
 const OUTER_SIZE = 28;
+/** Turns that are the optimising compiler's. */
+const WARM_UP = 10;
 /** Another server's address, here so that the generator may send from it. */
 const PEER = SERVERS[1];
 
@@ -128,8 +130,7 @@ async function failure(child: ChildProcess): Promise<never> {
 }
 
 function measure(which: Case, plane: BothPlanes, rounds: number): Row {
-  // The first turns are the optimising compiler's.
-  for (let i = 0; i < 4; i++) plane.script();
+  for (let i = 0; i < WARM_UP; i++) plane.script();
   const native: Turn[] = [];
   const script: Turn[] = [];
   for (let round = 0; round < rounds; round++) {

@@ -29,7 +29,7 @@ const benchmarks: readonly Benchmark[] = [
   ...MEMORY_CASES.map(({ name }) => ({
     name,
     run: async ({ library }: NativePrograms, quick: boolean) => [
-      await runMemory({ name, library, options: { rounds: quick ? 51 : 301, passes: 50 } }),
+      await runMemory({ name, library, options: { rounds: quick ? 31 : 301, passes: 50 } }),
     ],
   })),
   { name: 'heap', run: async (_programs, quick) => [await benchHeap(quick ? 2 : 3)] },
@@ -41,7 +41,7 @@ const benchmarks: readonly Benchmark[] = [
     run: (programs, quick) =>
       benchIo({
         programs,
-        ...(quick ? { rounds: 5, milliseconds: 150 } : { rounds: 15, milliseconds: 1000 }),
+        ...(quick ? { rounds: 15, milliseconds: 40 } : { rounds: 151, milliseconds: 100 }),
       }),
   },
 ];
