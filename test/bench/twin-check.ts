@@ -19,7 +19,7 @@ import { BYSTANDER, pathConfig, SERVERS, socketOf, udpPacket, webPacket, wrapFor
 /** Before anything is timed: do the twin and the TypeScript path make the same bytes of the same packets? */
 
 const MAX_PACKET = 2048;
-/** The TypeScript path's counters have no accessor by cell, so all cells of the check's trafficsets are walked. */
+/** Row of the counters for packets of no trafficset. */
 const NO_TRAFFICSET = -1;
 
 /**
