@@ -8,7 +8,7 @@ export {
   type ListedSocketsOptions,
 } from './listed-sockets.js';
 export { MemoryPort, type SentPacket } from './memory.js';
-export { interfaceMtu, setInterfaceMtu, setInterfaceUp } from './net-device.js';
+export { interfaceMtu, setInterfaceMtu } from './net-device.js';
 export { Poller, WakeEvent } from './poller.js';
 export type { PacketSink, PacketSource, PortCounters } from './port.js';
 export { RawSender, type RawSenderOptions } from './raw.js';

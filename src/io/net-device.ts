@@ -5,11 +5,8 @@ import { type Advice, NEEDS_NET_ADMIN } from './system-error.js';
 export const IFREQ_SIZE = 40;
 export const IFREQ_UNION = 16;
 
-const SIOCGIFFLAGS = 0x8913;
-const SIOCSIFFLAGS = 0x8914;
 const SIOCGIFMTU = 0x8921;
 const SIOCSIFMTU = 0x8922;
-const IFF_UP = 0x1;
 
 const ADVICE: Advice = {
   EPERM: NEEDS_NET_ADMIN,
@@ -63,14 +60,5 @@ export function setInterfaceMtu(name: string, mtu: number): void {
     if (memory.data.getInt32(IFREQ_UNION, true) === mtu) return;
     memory.data.setInt32(IFREQ_UNION, mtu, true);
     ioctl(SIOCSIFMTU, 'SIOCSIFMTU');
-  });
-}
-
-/** `ip link set NAME up`. */
-export function setInterfaceUp(name: string): void {
-  onDevice(name, (ioctl) => {
-    const memory = ioctl(SIOCGIFFLAGS, 'SIOCGIFFLAGS');
-    memory.data.setUint16(IFREQ_UNION, memory.data.getUint16(IFREQ_UNION, true) | IFF_UP, true);
-    ioctl(SIOCSIFFLAGS, 'SIOCSIFFLAGS');
   });
 }

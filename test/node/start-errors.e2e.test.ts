@@ -1,9 +1,9 @@
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { spawnEnclosed } from '../enclosed.js';
 import { describePrivileged } from '../privileged.js';
 
 /** A node that cannot start says what is missing and what helps, in one line, and leaves nothing behind. */
@@ -31,17 +31,11 @@ afterAll(() => {
 /** Runs a shell script on a server of its own; `NODE` starts the node. What remains on the server comes last. */
 function onServer(script: string): { status: number | null; stderr: string; left: string } {
   const node = `${process.execPath} ${CLI} node`;
-  const run = spawnSync(
-    'unshare',
+  const run = spawnEnclosed(
     [
-      '--net',
-      '--mount',
-      '--propagation',
-      'private',
       'sh',
       '-c',
       `
-      mount -t tmpfs tmpfs /run
       ip link set lo up
       ip link add eth0 type veth peer name router
       ip link set eth0 up
@@ -53,7 +47,7 @@ function onServer(script: string): { status: number | null; stderr: string; left
       ip route show table local | grep 192.0.2 
       exit $status`,
     ],
-    { cwd: directory, encoding: 'utf8', timeout: 50_000, killSignal: 'SIGKILL' },
+    directory,
   );
   return { status: run.status, stderr: run.stderr, left: run.stdout.replace(/^\{.*\n/gm, '').trim() };
 }
