@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { type SocketLookup, SocketQueries, SocketState } from '../path/sockets.js';
+import { type SocketLookup, SocketQueries, SocketState, sameQuery } from '../path/sockets.js';
 import { IP_PROTOCOL_TCP } from '../wire/ip.js';
 import { monotonicMilliseconds } from './clock.js';
 import { DestroyEvents } from './destroy-events.js';
@@ -8,7 +8,7 @@ import type { DurableLookup, SocketEnds } from './socket-ends.js';
 import { ABSENT, SocketTable } from './socket-table.js';
 import { BUSY, SynEpochs } from './syn-epochs.js';
 import { SynMemory } from './syn-memory.js';
-import { copyQuery, hashTuple, sameQuery } from './tuple.js';
+import { copyQuery, hashTuple } from './tuple.js';
 
 /** What the caches of all threads share. Made once, on the main thread; survives being posted to workers. */
 export interface SharedSocketState {

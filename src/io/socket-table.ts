@@ -1,5 +1,4 @@
-import { type SocketQueries, SocketState, TUPLE_WORDS } from '../path/sockets.js';
-import { sameWords } from './tuple.js';
+import { type SocketQueries, SocketState, sameWords, TUPLE_WORDS } from '../path/sockets.js';
 
 /** Words per entry (one cache line): tuple 9, then these, then one unused. */
 const STRIDE = 16;

@@ -1,6 +1,8 @@
 import { BATCH_CAPACITY, type PacketBatch } from '../path/batch.js';
 import { formatIpv4 } from '../wire/address.js';
 import { IP_PROTOCOL_UDP } from '../wire/ip.js';
+import { encodeIpv4Into, IPV4_HEADER } from '../wire/ipv4.js';
+import { encodeUdpInto, UDP_HEADER } from '../wire/udp.js';
 import { newCounters } from './counters.js';
 import {
   AF_INET,
@@ -25,8 +27,7 @@ import { Errno, SystemError } from './system-error.js';
 
 const RECEIVE_BUFFER = 8 << 20;
 /** Outer IPv4 and UDP headers. */
-const IPV4_SIZE = 20;
-const OUTER_SIZE = 28;
+const OUTER_SIZE = IPV4_HEADER + UDP_HEADER;
 /** `SO_MEMINFO` fills nine 32-bit counters; the last is the packets dropped at a full receive buffer. */
 const MEMINFO_SIZE = 36;
 const MEMINFO_DROPS = 32;
@@ -144,24 +145,9 @@ export class GueReceiver implements PacketSource {
   }
 
   private writeOuter(data: DataView, at: number, length: number, message: number): void {
-    const source = this.messages.ipv4(message);
-    const destination = this.dip;
-    // One's-complement sum of the header's words, folded twice (RFC 1071): 0x4500, 0x4000, 0x4011 are constant.
-    let sum = 0x4500 + 0x4000 + 0x4011 + length;
-    sum += (source >>> 16) + (source & 0xffff) + (destination >>> 16) + (destination & 0xffff);
-    sum = (sum & 0xffff) + (sum >>> 16);
-    sum = (sum & 0xffff) + (sum >>> 16);
-    data.setUint32(at, 0x45000000 | length);
-    data.setUint32(at + 4, 0x00004000);
-    data.setUint8(at + 8, 64);
-    data.setUint8(at + 9, IP_PROTOCOL_UDP);
-    data.setUint16(at + 10, ~sum);
-    data.setUint32(at + 12, source);
-    data.setUint32(at + 16, destination);
-    data.setUint16(at + 20, this.messages.port(message));
-    data.setUint16(at + 22, this.port);
-    data.setUint16(at + 24, length - IPV4_SIZE);
-    data.setUint16(at + 26, 0);
+    const { messages } = this;
+    encodeIpv4Into(data, at, length, IP_PROTOCOL_UDP, messages.ipv4(message), this.dip);
+    encodeUdpInto(data, at + IPV4_HEADER, messages.port(message), this.port, length - IPV4_HEADER);
   }
 
   /** Datagrams that the kernel dropped because the receive buffer was full, since the socket was opened. */

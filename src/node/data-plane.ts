@@ -9,7 +9,7 @@ import type { PathConfig } from '../path/state.js';
 import { Action, Verdict } from '../path/verdict.js';
 import type { ForwardingTable } from '../table/forwarding-table.js';
 import type { FromWorker, ToWorker, WorkerInit } from './messages.js';
-import { type StatusField, WorkerStatus } from './worker-status.js';
+import { sumOf, WorkerStatus } from './worker-status.js';
 
 /** Entries of the socket cache; a miss costs a system call, nothing else. */
 const SOCKET_CACHE_ENTRIES = 65_536;
@@ -59,7 +59,7 @@ export class DataPlane {
   static async start(path: PathConfig, options: DataPlaneOptions): Promise<DataPlane> {
     const plane = new DataPlane(path, options);
     if (options.sender === 'raw-socket') {
-      plane.mainSender = await RawSocketPackageSender.open();
+      plane.mainSender = RawSocketPackageSender.open();
       plane.mainBatch = new PacketBatch({ capacity: 1, maxPacket: path.underlayMtu });
     }
     const sockets = CachedSockets.sharedState(SOCKET_CACHE_ENTRIES);
@@ -78,7 +78,6 @@ export class DataPlane {
     const counters = new PathCounters(this.path.trafficsets.length);
     const wake = WakeEvent.create();
     const init: WorkerInit = {
-      index,
       tun: this.options.tun,
       maxPacket: this.options.maxPacket,
       path: this.path,
@@ -154,13 +153,12 @@ export class DataPlane {
   /** What was sent to other nodes, whoever sent it. */
   get underlaySent(): PortTotals {
     if (this.mainSender !== null) return { ...this.mainSender.sent, tooBig: 0 };
-    const sum = (field: StatusField) =>
-      this.handles.reduce((total, handle) => total + handle.status.get(field), 0);
+    const { status } = this;
     return {
-      packets: sum('underlaySentPackets'),
-      bytes: sum('underlaySentBytes'),
-      errors: sum('underlaySentErrors'),
-      tooBig: sum('underlayTooBig'),
+      packets: sumOf(status, 'underlaySentPackets'),
+      bytes: sumOf(status, 'underlaySentBytes'),
+      errors: sumOf(status, 'underlaySentErrors'),
+      tooBig: sumOf(status, 'underlayTooBig'),
     };
   }
 

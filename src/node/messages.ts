@@ -5,8 +5,6 @@ import type { SharedTable } from '../table/forwarding-table.js';
 /** What the main thread and a data-plane worker say to each other. Everything heavy lies in shared memory. */
 
 export interface WorkerInit {
-  /** 0, 1, ...: one TUN queue each. */
-  readonly index: number;
   readonly tun: string;
   /** Largest packet the TUN carries, in bytes. */
   readonly maxPacket: number;

@@ -2,7 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { type PathCounters, STAGE_NAMES } from '../path/counters.js';
 import { Action, VERDICTS } from '../path/verdict.js';
 import type { PortTotals } from './data-plane.js';
-import type { WorkerStatus } from './worker-status.js';
+import { type StatusField, sumOf, type WorkerStatus } from './worker-status.js';
 
 const ACTION_NAMES: Readonly<Record<number, string>> = {
   [Action.Drop]: 'drop',
@@ -97,8 +97,7 @@ export class NodeMetrics {
 
   private portMetrics(source: MetricsSource): void {
     const registers = [this.registry];
-    const sum = (field: Parameters<WorkerStatus['get']>[0]) =>
-      source.status().reduce((total, status) => total + status.get(field), 0);
+    const sum = (field: StatusField) => sumOf(source.status(), field);
     for (const [what, name] of [
       ['Packets', 'packets'],
       ['Bytes', 'bytes'],

@@ -37,12 +37,13 @@ export class AppliedNetwork {
   /**
    * First half: makes the device. A set-up that stands already (of a node that died, or of this one before a reload)
    * is taken over.
-   * @throws NetworkSetupError naming the command
+   * @throws NetworkSetupError naming the command, after taking back what was done
    */
   static async prepare(plan: Omit<NetworkPlan, 'generation'>, stateFile: string): Promise<AppliedNetwork> {
     const applied = new AppliedNetwork(stateFile, readState(stateFile));
-    for (const step of planDevice(plan)) await applied.take(step, plan.tun);
-    applied.save();
+    await applied.orAbandon(async () => {
+      for (const step of planDevice(plan)) await applied.take(step, plan.tun);
+    });
     return applied;
   }
 
@@ -51,8 +52,8 @@ export class AppliedNetwork {
    * no packet slips past the load balancer.
    * @throws NetworkSetupError naming the command, after taking back what both halves did
    */
-  async steer(plan: Omit<NetworkPlan, 'generation'>): Promise<void> {
-    try {
+  steer(plan: Omit<NetworkPlan, 'generation'>): Promise<void> {
+    return this.orAbandon(async () => {
       const existing = plan.steering === 'tc' ? await generationInUse(plan.interface) : null;
       const full: NetworkPlan = { ...plan, generation: existing === 0 ? 1 : 0 };
       for (const step of planSteering(full)) await this.take(step, full.tun);
@@ -60,6 +61,12 @@ export class AppliedNetwork {
       this.inherited = [];
       this.save();
       if (existing !== null) await removeGeneration(plan.interface, existing);
+    });
+  }
+
+  private async orAbandon(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
     } catch (error) {
       await this.abandon();
       throw error;
@@ -70,15 +77,19 @@ export class AppliedNetwork {
   async abandon(): Promise<void> {
     await undoAll(this.undo.filter((line) => !includesCommand(this.inherited, line)));
     this.undo = [];
-    if (this.inherited.length === 0) rmSync(this.stateFile, { force: true });
-    else this.save();
+    this.save();
   }
 
   /** What is inherited stays written down until it was taken over or taken back. */
   private save(): void {
     const left = this.inherited.filter((line) => !includesCommand(this.undo, line));
+    const all = [...left, ...this.undo];
+    if (all.length === 0) {
+      rmSync(this.stateFile, { force: true });
+      return;
+    }
     mkdirSync(dirname(this.stateFile), { recursive: true });
-    writeFileSync(`${this.stateFile}.new`, `${JSON.stringify([...left, ...this.undo], null, 1)}\n`);
+    writeFileSync(`${this.stateFile}.new`, `${JSON.stringify(all, null, 1)}\n`);
     renameSync(`${this.stateFile}.new`, this.stateFile);
   }
 
@@ -107,7 +118,10 @@ export class AppliedNetwork {
     } catch (error) {
       const existed = step.mayExist === true && !isMissing(error);
       // What somebody else made is not ours to remove; what a node before us made is.
-      if (step.undo !== undefined && !includesCommand(this.inherited, step.undo)) this.undo.pop();
+      if (step.undo !== undefined && !includesCommand(this.inherited, step.undo)) {
+        this.undo.pop();
+        this.save();
+      }
       if (!existed) throw commandFailed(step.run, error);
     }
   }
@@ -132,7 +146,7 @@ export class AppliedNetwork {
   /** Takes everything back, last first. @returns what failed, as lines for a log: some of it may already be gone */
   async remove(): Promise<string[]> {
     const failed = await undoAll(this.undo.splice(0));
-    rmSync(this.stateFile, { force: true });
+    this.save();
     return failed;
   }
 }

@@ -210,8 +210,10 @@ export class TwohopNode {
 
   /** Reloads and the stop come one after the other: each finds the network as the one before left it. */
   private inTurn(work: () => Promise<void>): Promise<void> {
-    this.turn = this.turn.then(work);
-    return this.turn;
+    const done = this.turn.then(work);
+    // What fails is for who asked for it; the stop has its turn all the same.
+    this.turn = done.catch(() => {});
+    return done;
   }
 
   private async reloadNow(): Promise<void> {
@@ -261,7 +263,7 @@ export class TwohopNode {
   }
 
   private refollow(): void {
-    for (const [name, followed] of this.followed) {
+    for (const [name, followed] of [...this.followed]) {
       const trafficset = this.config.trafficsets.find((candidate) => candidate.name === name);
       if (trafficset?.table === followed.follower.path) {
         followed.follower.check(true);

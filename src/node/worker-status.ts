@@ -44,6 +44,11 @@ export class WorkerStatus {
   }
 }
 
+/** A field's sum over the workers. */
+export function sumOf(workers: readonly WorkerStatus[], field: StatusField): number {
+  return workers.reduce((total, status) => total + status.get(field), 0);
+}
+
 /** Indices into {@link WorkerStatus.values}, for the worker's loop. */
 export const STATUS_INDEX = Object.fromEntries(
   STATUS_FIELDS.map((field, index) => [field, index]),

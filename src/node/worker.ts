@@ -40,7 +40,7 @@ function main(init: WorkerInit, port: NonNullable<typeof parentPort>): void {
   const poller = new Poller([tun.fd, gue.fd, wake.fd]);
 
   let state = new PathState(init.path);
-  let counters = new PathCounters(state.trafficsets.length, init.counters);
+  const counters = new PathCounters(state.trafficsets.length, init.counters);
   const forwarder = new Forwarder(state, counters, sockets, BATCH_CAPACITY);
   const redirector = new Redirector(state, counters, sockets, BATCH_CAPACITY);
   const loop = new DataPlaneLoop({ tun, gue, underlay }, forwarder, redirector, sockets, {
@@ -53,9 +53,9 @@ function main(init: WorkerInit, port: NonNullable<typeof parentPort>): void {
       state.trafficsets[message.index].useTable(ForwardingTable.fromShared(message.table));
     } else if (message.type === 'config') {
       state = new PathState(message.path);
-      counters = new PathCounters(state.trafficsets.length, message.counters);
-      forwarder.use(state, counters);
-      redirector.use(state, counters);
+      const fresh = new PathCounters(state.trafficsets.length, message.counters);
+      forwarder.use(state, fresh);
+      redirector.use(state, fresh);
     } else {
       running = false;
     }

@@ -7,6 +7,9 @@ import { IP_PROTOCOL_IPIP, IP_PROTOCOL_IPV6, IP_PROTOCOL_UDP } from '../wire/ip.
  * Outer IPv4 (RFC 791): no options, TOS 0 (RFC 6040 compatibility mode), identification 0 and DF (RFC 6864), TTL 64.
  * UDP (RFC 768): checksum 0, which IPv4 allows and tunnels prefer. GUE variant 0 (draft-ietf-intarea-gue-09) with
  * the private data of GLB and Unimog.
+ *
+ * The encoders of the wire room, one after the other, write the same and cost the forwarder a tenth; they are the twin
+ * that the test holds this against.
  */
 
 /** Outer IPv4 20, UDP 8, GUE 4, private data 4. */

@@ -2,7 +2,7 @@ import type { Flow } from '../flow/flow.js';
 import { portsWord } from '../flow/four-tuple.js';
 import { IP_PROTOCOL_TCP } from '../wire/ip.js';
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../wire/tcp.js';
-import { type SocketLookup, SocketQueries, SocketState, TUPLE_WORDS } from './sockets.js';
+import { type SocketLookup, SocketQueries, SocketState, sameQuery, TUPLE_WORDS } from './sockets.js';
 import type { TrafficsetState } from './state.js';
 import { Verdict } from './verdict.js';
 
@@ -104,7 +104,7 @@ export class Owner {
     if (state === SOCKET_STATE.Failed) return VERDICT.DropLookupFailed;
     // Only a listener here. A bare ACK may still be ours, when the listener answered the SYN with a cookie.
     if (
-      this.queries.protocol[index] === IP_PROTOCOL_TCP &&
+      this.queries.protocol[index] === TCP &&
       (this.tcpFlags[index] & (TCP_ACK | TCP_FIN | TCP_RST | TCP_SYN)) === TCP_ACK &&
       this.sockets.completesCookie(this.queries, index, this.sequence[index])
     ) {
@@ -118,19 +118,10 @@ export class Owner {
   private wasCompleted(index: number): boolean {
     if (this.quoted[index] === 1) return false;
     for (let i = 0; i < this.completedCount; i++) {
-      if (sameTuple(this.queries, this.completed[i], index)) return true;
+      if (sameQuery(this.queries, this.completed[i], this.queries, index)) return true;
     }
     return false;
   }
-}
-
-function sameTuple(queries: SocketQueries, a: number, b: number): boolean {
-  if (queries.version[a] !== queries.version[b] || queries.protocol[a] !== queries.protocol[b]) return false;
-  const { words } = queries;
-  for (let word = 0; word < WORDS; word++) {
-    if (words[a * WORDS + word] !== words[b * WORDS + word]) return false;
-  }
-  return true;
 }
 
 /** Writes the flow's tuple; the destination (the VIP) is the local side. */

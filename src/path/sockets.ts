@@ -50,6 +50,31 @@ export class SocketQueries {
   }
 }
 
+/** Whether query `a` of `left` and query `b` of `right` ask for the same flow. */
+export function sameQuery(left: SocketQueries, a: number, right: SocketQueries, b: number): boolean {
+  return (
+    left.version[a] === right.version[b] &&
+    left.protocol[a] === right.protocol[b] &&
+    sameWords(left.words, a * TUPLE_WORDS, right.words, b * TUPLE_WORDS)
+  );
+}
+
+/** Whether the tuples at `a` of `left` and at `b` of `right` are the same. */
+export function sameWords(left: Int32Array, a: number, right: Int32Array, b: number): boolean {
+  // The words that differ most first.
+  return (
+    left[a + 8] === right[b + 8] &&
+    left[a + 4] === right[b + 4] &&
+    left[a] === right[b] &&
+    left[a + 1] === right[b + 1] &&
+    left[a + 2] === right[b + 2] &&
+    left[a + 3] === right[b + 3] &&
+    left[a + 5] === right[b + 5] &&
+    left[a + 6] === right[b + 6] &&
+    left[a + 7] === right[b + 7]
+  );
+}
+
 export interface SocketLookup {
   /** Answers queries 0 .. count-1: fills `state`. Never throws; what cannot be answered is `Failed`. */
   resolve(queries: SocketQueries): void;

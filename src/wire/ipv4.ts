@@ -20,7 +20,6 @@ import { Reason } from './reason.js';
 
 /** Without options. */
 export const IPV4_HEADER = 20;
-export const IPV4_HEADER_MAX = 60;
 
 export const IPV4_AT_TOS = 1;
 export const IPV4_AT_TOTAL_LENGTH = 2;

@@ -20,7 +20,6 @@ import { Reason } from './reason.js';
 
 /** Without extension headers. */
 export const IPV6_HEADER = 40;
-export const IPV6_ADDRESS = 16;
 
 export const IPV6_AT_PAYLOAD_LENGTH = 4;
 export const IPV6_AT_NEXT_HEADER = 6;

@@ -1,9 +1,13 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PacketBatch } from '../../src/path/batch.js';
 import { ENCAPSULATION_BASE, encapsulate, HOP_LENGTH } from '../../src/path/encapsulate.js';
 import { parseIpv4 } from '../../src/table/address.js';
-import { IpPacket } from '../../src/wire/ip.js';
+import { encodeGueHopsInto } from '../../src/wire/gue.js';
+import { IP_PROTOCOL_IPIP, IP_PROTOCOL_IPV6, IP_PROTOCOL_UDP, IpPacket } from '../../src/wire/ip.js';
+import { encodeIpv4Into, IPV4_HEADER } from '../../src/wire/ipv4.js';
 import { Reason } from '../../src/wire/reason.js';
+import { encodeUdpInto } from '../../src/wire/udp.js';
 import { ETHERNET_HEADER, ipOfFrame, readVectors } from '../vectors.js';
 
 interface GlbFile {
@@ -59,5 +63,43 @@ describe('encapsulation', () => {
       compared++;
     }
     expect(compared).toBeGreaterThan(500);
+  });
+
+  it('writes what the encoders of the wire room write, one after the other', () => {
+    const address = fc.nat(0xffffffff);
+    const port = fc.nat(0xffff);
+    fc.assert(
+      fc.property(
+        fc.record({ source: address, destination: address, hop: fc.oneof(fc.constant(0), address) }),
+        fc.record({ sourcePort: port, port, length: fc.nat(9000), version: fc.constantFrom(4, 6) }),
+        fc.nat(1),
+        ({ source, destination, hop }, { sourcePort, port, length, version }, nextHop) => {
+          const [data, twin] = [0x00, 0xa5].map((fill) => new DataView(new Uint8Array(40).fill(fill).buffer));
+          const size = encapsulate(
+            data,
+            40,
+            length,
+            version,
+            source,
+            destination,
+            sourcePort,
+            port,
+            hop,
+            nextHop,
+          );
+          let at = 40 - size;
+          at += encodeIpv4Into(twin, at, size + length, IP_PROTOCOL_UDP, source, destination);
+          at += encodeUdpInto(twin, at, sourcePort, port, size + length - IPV4_HEADER);
+          const protocol = version === 4 ? IP_PROTOCOL_IPIP : IP_PROTOCOL_IPV6;
+          at += encodeGueHopsInto(twin, at, protocol, hop === 0 ? [] : [hop], nextHop);
+          expect(at).toBe(40);
+          const written = (view: DataView) =>
+            Buffer.from(view.buffer)
+              .subarray(40 - size)
+              .toString('hex');
+          expect(written(data)).toBe(written(twin));
+        },
+      ),
+    );
   });
 });
