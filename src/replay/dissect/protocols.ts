@@ -1,0 +1,81 @@
+import {
+  IP_PROTOCOL_AH,
+  IP_PROTOCOL_ESP,
+  IP_PROTOCOL_GRE,
+  IP_PROTOCOL_ICMP,
+  IP_PROTOCOL_ICMPV6,
+  IP_PROTOCOL_IPIP,
+  IP_PROTOCOL_IPV6,
+  IP_PROTOCOL_NONE,
+  IP_PROTOCOL_TCP,
+  IP_PROTOCOL_UDP,
+} from '../../wire/ip.js';
+import { IPV6_EXTENSION_NAMES } from '../../wire/ipv6.js';
+import type { Kind } from './layer-reader.js';
+
+/** IP protocol numbers (IANA), those that are met. */
+const NAMES: ReadonlyMap<number, string> = new Map([
+  [IP_PROTOCOL_ICMP, 'ICMP'],
+  [2, 'IGMP'],
+  [IP_PROTOCOL_IPIP, 'IPv4'],
+  [IP_PROTOCOL_TCP, 'TCP'],
+  [IP_PROTOCOL_UDP, 'UDP'],
+  [33, 'DCCP'],
+  [IP_PROTOCOL_IPV6, 'IPv6'],
+  [IP_PROTOCOL_GRE, 'GRE'],
+  [IP_PROTOCOL_ESP, 'ESP'],
+  [IP_PROTOCOL_AH, 'AH'],
+  [IP_PROTOCOL_ICMPV6, 'ICMPv6'],
+  [IP_PROTOCOL_NONE, 'no next header'],
+  [89, 'OSPF'],
+  [103, 'PIM'],
+  [112, 'VRRP'],
+  [132, 'SCTP'],
+  [136, 'UDP-Lite'],
+]);
+
+const KINDS: ReadonlyMap<number, Kind> = new Map([
+  [IP_PROTOCOL_IPIP, 'ipv4'],
+  [IP_PROTOCOL_TCP, 'tcp'],
+  [IP_PROTOCOL_UDP, 'udp'],
+  [IP_PROTOCOL_IPV6, 'ipv6'],
+]);
+
+/** `TCP`, or `protocol 200` for one without a name here. */
+export function protocolName(protocol: number): string {
+  return NAMES.get(protocol) ?? IPV6_EXTENSION_NAMES.get(protocol) ?? `protocol ${protocol}`;
+}
+
+/** Its dissector, `payload` where there is none. */
+export function protocolKind(protocol: number): Kind {
+  return KINDS.get(protocol) ?? 'payload';
+}
+
+/** EtherTypes (IEEE), those that are met. */
+const ETHERTYPES: ReadonlyMap<number, string> = new Map([
+  [0x0800, 'IPv4'],
+  [0x0806, 'ARP'],
+  [0x8100, '802.1Q VLAN'],
+  [0x86dd, 'IPv6'],
+  [0x8809, 'LACP'],
+  [0x8847, 'MPLS'],
+  [0x8863, 'PPPoE discovery'],
+  [0x8864, 'PPPoE session'],
+  [0x88a8, '802.1ad VLAN'],
+  [0x88cc, 'LLDP'],
+]);
+
+const ETHERTYPE_KINDS: ReadonlyMap<number, Kind> = new Map([
+  [0x0800, 'ipv4'],
+  [0x8100, 'vlan'],
+  [0x86dd, 'ipv6'],
+  [0x88a8, 'vlan'],
+]);
+
+export function ethertypeName(type: number): string {
+  return ETHERTYPES.get(type) ?? `EtherType 0x${type.toString(16).padStart(4, '0')}`;
+}
+
+export function ethertypeKind(type: number): Kind {
+  return ETHERTYPE_KINDS.get(type) ?? 'payload';
+}
