@@ -9,6 +9,7 @@ const manifest: { version: string; description: string } = JSON.parse(
 
 /** Each loaded only when it is asked for: a node needs nothing of the demonstration, and starts the sooner for it. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  conformance: async () => (await import('./conformance.js')).conformanceCommand(),
   demo: async () => (await import('./demo.js')).demoCommand(),
   node: async () => (await import('./node.js')).nodeCommand(),
   table: async () => (await import('./table.js')).tableCommand(),

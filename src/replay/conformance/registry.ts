@@ -1,0 +1,9 @@
+import type { VectorFormat } from './format.js';
+
+/** Every format that `twohop conformance` knows; the first that recognises a file takes it. */
+export const VECTOR_FORMATS: readonly VectorFormat[] = [];
+
+/** Names, for messages. */
+export function formatNames(): string {
+  return VECTOR_FORMATS.map((format) => format.name).join(', ');
+}
