@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { formatPath } from '../../table/yaml.js';
+
+/** What the formats share for looking at JSON that may hold anything. */
+
+/** Bytes in hexadecimal without separators. */
+export const hexBytes = z
+  .string()
+  .regex(/^(?:[0-9a-fA-F]{2})*$/, { error: 'expected bytes in hexadecimal, two digits each' })
+  .transform((text) => new Uint8Array(Buffer.from(text, 'hex')));
+
+/** A port, as a number or in digits. */
+export const portNumber = z
+  .union([
+    z.int(),
+    z
+      .string()
+      .regex(/^\d{1,5}$/)
+      .transform(Number),
+  ])
+  .pipe(z.int().min(0).max(65_535));
+
+/** What is wrong with a value that a zod shape refused, one line per place: `counters.x: expected a number, got null`. */
+export function shapeProblems(error: z.ZodError, value: unknown): string[] {
+  return error.issues.map((issue) => {
+    const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)));
+    const place = path.length === 0 ? '' : `${formatPath(path)}: `;
+    return `${place}${issue.message}, got ${show(valueAt(value, path))}`;
+  });
+}
+
+/** Is this an object with keys, as opposed to null, an array or a plain value? */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function valueAt(value: unknown, path: readonly (string | number)[]): unknown {
+  let at = value;
+  for (const step of path) {
+    if (typeof at !== 'object' || at === null) return undefined;
+    at = Object.hasOwn(at, step) ? Reflect.get(at, step) : undefined;
+  }
+  return at;
+}
+
+function show(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (isRecord(value)) return 'an object';
+  const text = JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
