@@ -14,6 +14,7 @@ export const ExitCode = { Ok: 0, Failed: 1, Usage: 2, Defect: 70 } as const;
 const FOR_PEOPLE: Readonly<Record<string, number>> = {
   TableError: ExitCode.Usage,
   ConfigError: ExitCode.Usage,
+  CaptureError: ExitCode.Usage,
   ConformanceError: ExitCode.Usage,
   TestbedError: ExitCode.Failed,
   SystemError: ExitCode.Failed,

@@ -23,6 +23,7 @@ export * from './icmpv6.js';
 export * from './ip.js';
 export * from './ipv4.js';
 export * from './ipv6.js';
+export * from './link.js';
 export * from './options.js';
 export * from './reason.js';
 export * from './tcp.js';

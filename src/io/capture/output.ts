@@ -1,0 +1,142 @@
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  fchmodSync,
+  fstatSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { SystemError } from '../system-error.js';
+import { CaptureError } from './errors.js';
+
+const STANDARD_OUTPUT = 1;
+/** Written at once. */
+const BUFFER_SIZE = 1 << 20;
+/** How long to let the reader of a full pipe work before trying again. */
+const PIPE_PAUSE_MS = 2;
+
+/**
+ * A file under construction: bytes are put into `bytes` at `at` and written when it is full. A regular file is written
+ * under another name beside its own, and takes its place when it is complete; pipes, devices and standard output are
+ * written to directly.
+ */
+export class CaptureOutput {
+  bytes: Buffer = Buffer.allocUnsafeSlow(BUFFER_SIZE);
+  /** The same memory as `bytes`. */
+  data: DataView = viewOf(this.bytes);
+  /** Where the next byte goes. */
+  at = 0;
+  /**
+   * The reader of the pipe has gone, as `head` does when it has enough. That is no error: what is written from now on
+   * is thrown away, and who asks can stop.
+   */
+  broken = false;
+  private readonly path: string;
+  /** Name of the incomplete file; null when there is no other. */
+  private readonly temporary: string | null;
+  private fd: number;
+
+  private constructor(path: string, temporary: string | null, fd: number) {
+    this.path = path;
+    this.temporary = temporary;
+    this.fd = fd;
+  }
+
+  /** @param path `-` is standard output. @throws CaptureError when it cannot be opened */
+  static open(path: string): CaptureOutput {
+    if (path === '-') return new CaptureOutput('standard output', null, STANDARD_OUTPUT);
+    try {
+      const existing = statSync(path, { throwIfNoEntry: false });
+      if (existing?.isDirectory() === true)
+        throw new CaptureError(`${path} is a directory: name a file in it`);
+      if (existing !== undefined && !existing.isFile()) {
+        return new CaptureOutput(path, null, openSync(path, 'w'));
+      }
+      return CaptureOutput.openBeside(path, existing);
+    } catch (cause) {
+      if (cause instanceof CaptureError) throw cause;
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new CaptureError(`${path} cannot be written: ${reason}`, { cause });
+    }
+  }
+
+  private static openBeside(path: string, existing: Stats | undefined): CaptureOutput {
+    // Behind a link it is the file that is replaced, not the link.
+    const target = existing === undefined ? path : realpathSync(path);
+    const temporary = join(dirname(target), `.${basename(target)}.${randomBytes(6).toString('hex')}.tmp`);
+    const fd = openSync(temporary, 'wx');
+    if (existing !== undefined) fchmodSync(fd, existing.mode & 0o777);
+    return new CaptureOutput(target, temporary, fd);
+  }
+
+  /** True when somebody may be waiting for what is written, as at the other end of a pipe. */
+  get isStream(): boolean {
+    return this.temporary === null && !fstatSync(this.fd).isFile();
+  }
+
+  /** Makes room for `size` bytes at `at`. `bytes` and `data` may be others afterwards. */
+  makeRoom(size: number): void {
+    this.flush();
+    if (size <= this.bytes.length) return;
+    this.bytes = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(size)));
+    this.data = viewOf(this.bytes);
+  }
+
+  /** Writes what is in the buffer. @throws SystemError when that fails (a full disk) */
+  flush(): void {
+    let from = 0;
+    while (from < this.at && !this.broken) from += this.writeSome(from);
+    this.at = 0;
+  }
+
+  /** Completes the file and gives it its name. */
+  close(): void {
+    if (this.fd < 0) return;
+    this.flush();
+    this.closeFile();
+    if (this.temporary !== null) renameSync(this.temporary, this.path);
+  }
+
+  /** Leaves nothing behind but what a pipe has had already. */
+  abandon(): void {
+    if (this.fd < 0) return;
+    this.closeFile();
+    if (this.temporary !== null) rmSync(this.temporary, { force: true });
+  }
+
+  private closeFile(): void {
+    if (this.fd !== STANDARD_OUTPUT) closeSync(this.fd);
+    this.fd = -1;
+  }
+
+  private writeSome(from: number): number {
+    try {
+      return writeSync(this.fd, this.bytes, from, this.at - from);
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? error.code : '';
+      if (code === 'EAGAIN') {
+        // Somebody made the pipe non-blocking. Nothing else can be done meanwhile.
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PIPE_PAUSE_MS);
+        return 0;
+      }
+      if (code === 'EPIPE') {
+        this.broken = true;
+        return 0;
+      }
+      if (error instanceof Error && 'errno' in error && typeof error.errno === 'number') {
+        throw new SystemError('write', -error.errno, this.path);
+      }
+      throw error;
+    }
+  }
+}
+
+function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}

@@ -1,0 +1,140 @@
+import { close, fstat, open, read, type Stats } from 'node:fs';
+import { Socket } from 'node:net';
+import { isatty } from 'node:tty';
+import { promisify } from 'node:util';
+import { CaptureError } from './errors.js';
+
+/** Bytes of a capture, in order, from wherever they come. */
+export interface ByteSource {
+  /** Reads into `[offset, into.length)`, which is not empty, what is there at once; 0 at the end. */
+  read(into: Buffer, offset: number): Promise<number>;
+  /** Bytes taken from the file so far. */
+  readonly bytesRead: number;
+  /** Size of the file; null when it is none. */
+  readonly size: number | null;
+  /** Why what was read ended before its end; null when it did not. */
+  readonly cut: string | null;
+  close(): Promise<void>;
+}
+
+const STANDARD_INPUT = 0;
+
+const openFile = promisify(open);
+const statOpen = promisify(fstat);
+const closeFile = promisify(close);
+
+/** @param path `-` is standard input. @throws CaptureError when it is a directory or a terminal, or cannot be opened */
+export async function openSource(path: string): Promise<ByteSource> {
+  const standardInput = path === '-';
+  const fd = standardInput ? STANDARD_INPUT : await openPath(path);
+  if (standardInput && isatty(fd)) {
+    throw new CaptureError(
+      'Standard input is a terminal: pipe a capture into it (tcpdump -w - | twohop ...)',
+    );
+  }
+  const stats = await statOpen(fd);
+  if (stats.isDirectory()) {
+    if (!standardInput) await closeFile(fd);
+    throw new CaptureError(`${nameOf(path)} is a directory: name a capture file in it`);
+  }
+  if (stats.isFIFO() || stats.isSocket()) return new StreamSource(fd);
+  return new FileSource(fd, stats, !standardInput);
+}
+
+/** How messages call it. */
+export function nameOf(path: string): string {
+  return path === '-' ? 'standard input' : path;
+}
+
+async function openPath(path: string): Promise<number> {
+  try {
+    return await openFile(path, 'r');
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new CaptureError(`${path} cannot be read: ${reason}`, { cause });
+  }
+}
+
+class FileSource implements ByteSource {
+  bytesRead = 0;
+  readonly size: number | null;
+  readonly cut = null;
+  private readonly fd: number;
+  private readonly owned: boolean;
+
+  constructor(fd: number, stats: Stats, owned: boolean) {
+    this.fd = fd;
+    this.size = stats.isFile() ? stats.size : null;
+    this.owned = owned;
+  }
+
+  read(into: Buffer, offset: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      read(this.fd, into, offset, into.length - offset, null, (error, bytes) => {
+        if (error !== null) {
+          reject(error);
+          return;
+        }
+        this.bytesRead += bytes;
+        resolve(bytes);
+      });
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.owned) await closeFile(this.fd);
+  }
+}
+
+/**
+ * A pipe, FIFO or socket. Read by the event loop, not by a thread: one that waits for a pipe nobody writes to would
+ * keep the process from ending.
+ */
+class StreamSource implements ByteSource {
+  bytesRead = 0;
+  readonly size = null;
+  readonly cut = null;
+  private readonly socket: Socket;
+  private chunk: Buffer = Buffer.alloc(0);
+  private failure: Error | null = null;
+  private ended = false;
+  private wake: () => void = () => {};
+
+  constructor(fd: number) {
+    this.socket = new Socket({ fd, readable: true, writable: false });
+    this.socket.on('readable', () => this.wake());
+    this.socket.on('end', () => this.end(null));
+    this.socket.on('close', () => this.end(null));
+    this.socket.on('error', (error) => this.end(error));
+  }
+
+  async read(into: Buffer, offset: number): Promise<number> {
+    while (this.chunk.length === 0) {
+      const chunk: Buffer | null = this.socket.read();
+      if (chunk !== null) {
+        this.bytesRead += chunk.length;
+        this.chunk = chunk;
+        break;
+      }
+      if (this.failure !== null) throw this.failure;
+      if (this.ended) return 0;
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+      });
+    }
+    const bytes = this.chunk.copy(into, offset);
+    this.chunk = this.chunk.subarray(bytes);
+    return bytes;
+  }
+
+  close(): Promise<void> {
+    this.socket.destroy();
+    return Promise.resolve();
+  }
+
+  private end(failure: Error | null): void {
+    this.failure ??= failure;
+    this.ended = true;
+    this.wake();
+  }
+}
