@@ -12,6 +12,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   conformance: async () => (await import('./conformance.js')).conformanceCommand(),
   demo: async () => (await import('./demo.js')).demoCommand(),
   node: async () => (await import('./node.js')).nodeCommand(),
+  replay: async () => (await import('./replay.js')).replayCommand(),
   table: async () => (await import('./table.js')).tableCommand(),
   testbed: async () => (await import('./testbed.js')).testbedCommand(),
 };

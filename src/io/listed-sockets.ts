@@ -16,7 +16,8 @@ export interface ListedListener {
   readonly protocol: 'tcp' | 'udp';
   /** Every address of both families when not given. */
   readonly address?: string;
-  readonly port: number;
+  /** Every port when not given. */
+  readonly port?: number;
   /** Answers SYNs with cookies: every bare ACK that finds it completes a handshake. */
   readonly cookies?: boolean;
 }
@@ -24,18 +25,27 @@ export interface ListedListener {
 export interface ListedSocketsOptions {
   /** A delivered SYN that finds a listener makes a connection, as in a kernel. For replay of whole flows. */
   readonly followSyns?: boolean;
+  /** At most this many connections are followed; the older half is forgotten when they are more. Default: no limit. */
+  readonly followLimit?: number;
 }
 
 /** Sockets from a list instead of a kernel: for replay and tests. Plain maps; not for the hot path. */
 export class ListedSockets implements SocketLookup {
   private readonly flows = new Set<string>();
   private readonly listeners = new Map<string, ListedListener>();
+  /** Connections that came to be. Two halves, so that to forget the oldest is to drop one of them. */
+  private recent = new Set<string>();
+  private earlier = new Set<string>();
   private readonly followSyns: boolean;
+  private readonly followLimit: number;
+  /** Connections that were forgotten because more came than are followed. */
+  forgotten = 0;
   /** Connections that exist as soon as the batch has been delivered. */
   private readonly coming: string[] = [];
 
   constructor(options: ListedSocketsOptions = {}) {
     this.followSyns = options.followSyns ?? false;
+    this.followLimit = options.followLimit ?? Number.POSITIVE_INFINITY;
   }
 
   add(flow: ListedFlow): this {
@@ -45,7 +55,9 @@ export class ListedSockets implements SocketLookup {
 
   /** @returns whether it was there */
   remove(flow: ListedFlow): boolean {
-    return this.flows.delete(flowKey(flow));
+    const key = flowKey(flow);
+    const listed = this.flows.delete(key);
+    return this.recent.delete(key) || this.earlier.delete(key) || listed;
   }
 
   listen(listener: ListedListener): this {
@@ -60,7 +72,8 @@ export class ListedSockets implements SocketLookup {
 
   resolve(queries: SocketQueries): void {
     for (let i = 0; i < queries.count; i++) {
-      queries.state[i] = this.flows.has(queryKey(queries, i))
+      const key = queryKey(queries, i);
+      queries.state[i] = this.has(key)
         ? SocketState.Established
         : this.listenerFor(queries, i) === undefined
           ? SocketState.None
@@ -80,7 +93,29 @@ export class ListedSockets implements SocketLookup {
   }
 
   delivered(): void {
-    for (const flow of this.coming.splice(0)) this.flows.add(flow);
+    for (const flow of this.coming) {
+      if (this.earlier.has(flow)) continue;
+      this.recent.add(flow);
+      if (this.recent.size < this.followLimit / 2) continue;
+      this.forgotten += this.earlier.size;
+      this.earlier = this.recent;
+      this.recent = new Set();
+    }
+    this.coming.length = 0;
+  }
+
+  /** The same answers, and nothing learned from the packets that ask: to try what a packet would do. */
+  observer(): SocketLookup {
+    return {
+      resolve: (queries) => this.resolve(queries),
+      synAccepted: () => {},
+      completesCookie: (queries, index) => this.listenerFor(queries, index)?.cookies === true,
+      delivered: () => {},
+    };
+  }
+
+  private has(key: string): boolean {
+    return this.flows.has(key) || this.recent.has(key) || this.earlier.has(key);
   }
 
   private expect(queries: SocketQueries, index: number): void {
@@ -93,7 +128,9 @@ export class ListedSockets implements SocketLookup {
     const local = addressKey(queries, index, index * TUPLE_SIZE);
     return (
       this.listeners.get(listenerKey(protocol, local, port)) ??
-      this.listeners.get(listenerKey(protocol, ANY, port))
+      this.listeners.get(listenerKey(protocol, ANY, port)) ??
+      this.listeners.get(listenerKey(protocol, local, ANY)) ??
+      this.listeners.get(listenerKey(protocol, ANY, ANY))
     );
   }
 }
@@ -133,9 +170,9 @@ function queryKey(queries: SocketQueries, index: number): string {
 
 function listenerKeyOf(listener: ListedListener): string {
   const address = listener.address === undefined ? ANY : parsedKey(listener.address);
-  return listenerKey(protocolNumber(listener.protocol), address, listener.port);
+  return listenerKey(protocolNumber(listener.protocol), address, listener.port ?? ANY);
 }
 
-function listenerKey(protocol: number, address: string, port: number): string {
+function listenerKey(protocol: number, address: string, port: number | string): string {
   return `${protocol} ${address} ${port}`;
 }

@@ -1,9 +1,8 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { pathConfigOf } from '../path/config.js';
 import type { PathConfig } from '../path/state.js';
-import { leadingBits } from '../table/address.js';
 import type { ForwardingTable } from '../table/forwarding-table.js';
-import { compileVips } from '../table/vip-compile.js';
 import { AdminServer, type Health } from './admin.js';
 import type { NodeConfig } from './config.js';
 import { DataPlane } from './data-plane.js';
@@ -182,22 +181,7 @@ export class TwohopNode {
   }
 
   private pathConfig(): PathConfig {
-    const { config } = this;
-    return {
-      dip: config.dipNumber,
-      port: config.underlay.port,
-      underlayMtu: config.underlay.mtu,
-      underlayPrefixes: Uint32Array.from(
-        config.underlay.prefixes.flatMap((prefix) => [prefix.words[0], leadingBits(prefix.length) >>> 0]),
-      ),
-      vips: compileVips(config.trafficsets),
-      trafficsets: config.trafficsets.map((trafficset) => ({
-        name: trafficset.name,
-        kind: trafficset.kind,
-        dissector: trafficset.dissector,
-        table: this.followed.get(trafficset.name)?.table?.shared() ?? null,
-      })),
-    };
+    return pathConfigOf(this.config, this.config.dipNumber, (name) => this.followed.get(name)?.table ?? null);
   }
 
   /**

@@ -27,8 +27,9 @@ const OVERHEAD_WITH_HOP = ENCAPSULATION_BASE + HOP_LENGTH;
  * or, when this server is the first hop, judged as the redirector would judge it, without the wire in between.
  */
 export class Forwarder {
-  private readonly classifier = new Classifier();
-  private readonly key = new FlowKey();
+  /** What the packet judged last was taken for, and its flow key: for those who explain batches of one. */
+  readonly classifier = new Classifier();
+  readonly key = new FlowKey();
   private readonly owner: Owner;
   /** Length of each packet as it came: what is counted. */
   private readonly entered: Int32Array;

@@ -1,5 +1,6 @@
 export * from './batch.js';
 export * from './classify.js';
+export * from './config.js';
 export * from './counters.js';
 export * from './encapsulate.js';
 export * from './forwarder.js';

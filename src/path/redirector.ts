@@ -55,7 +55,8 @@ const NOT_UNDERSTOOD = 0xf7;
  * with `next_hop` grown by one, or dropped. A packet cannot loop: next_hop only grows, and never past hop_count.
  */
 export class Redirector {
-  private readonly classifier = new Classifier();
+  /** What the packet judged last was taken for: for those who explain batches of one. */
+  readonly classifier = new Classifier();
   private readonly owner: Owner;
   /** Where in the arena each packet's inner packet begins and ends. */
   private readonly innerOffset: Int32Array;

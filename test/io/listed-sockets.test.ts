@@ -86,6 +86,45 @@ describe('ListedSockets', () => {
     expect(statesOf(following, ...flows)).toEqual([Established, Established, None]);
   });
 
+  it('listens on every port where none is given', () => {
+    const sockets = new ListedSockets().listen({ protocol: 'tcp' }).listen({
+      protocol: 'udp',
+      address: '192.0.2.1',
+    });
+    const udp = { protocol: 'udp' } as const;
+    expect(statesOf(sockets, flow(1, { localPort: 7 }), flow(1, udp))).toEqual([Listening, Listening]);
+    expect(statesOf(sockets, flow(1, { ...udp, local: '192.0.2.2' }))).toEqual([None]);
+  });
+
+  it('forgets the older half of what it follows when that is too much, and says so', () => {
+    const sockets = new ListedSockets({ followSyns: true, followLimit: 4 }).listen({ protocol: 'tcp' });
+    const accept = (port: number) => {
+      sockets.synAccepted(queriesFor([flow(port)]), 0);
+      sockets.delivered();
+    };
+    for (const port of [1, 2, 3, 3, 1]) accept(port);
+    expect(sockets.forgotten).toBe(0);
+    accept(4);
+    expect(sockets.forgotten).toBe(2);
+    expect(statesOf(sockets, ...[1, 2, 3, 4].map((port) => flow(port)))).toEqual([
+      Listening,
+      Listening,
+      Established,
+      Established,
+    ]);
+  });
+
+  it('can be watched without learning', () => {
+    const sockets = new ListedSockets({ followSyns: true }).listen({ protocol: 'tcp', cookies: true });
+    const watched = sockets.observer();
+    const queries = queriesFor([flow(1)]);
+    expect(watched.completesCookie(queries, 0, 1)).toBe(true);
+    watched.synAccepted(queries, 0, 1);
+    watched.delivered();
+    sockets.delivered();
+    expect(statesOf(watched, flow(1))).toEqual([Listening]);
+  });
+
   it('refuses addresses that are none', () => {
     expect(() => new ListedSockets().add(flow(1, { local: '192.0.2' }))).toThrow(/no IPv4 address/);
   });

@@ -1,0 +1,166 @@
+import type { CaptureReader } from '../io/capture/reader.js';
+import { CaptureRecord } from '../io/capture/record.js';
+import { Stage } from '../path/counters.js';
+import { IP_PROTOCOL_UDP } from '../wire/ip.js';
+import { IPV4_AT_DESTINATION, IPV4_AT_PROTOCOL, IPV4_HEADER } from '../wire/ipv4.js';
+import { ipOffset } from '../wire/link.js';
+import { UDP_AT_DESTINATION_PORT, UDP_HEADER } from '../wire/udp.js';
+import type { ReplayFleet, ReplayServer } from './fleet.js';
+import type { ReplayOutput } from './output.js';
+import { type StepDetail, StepTeller } from './step-detail.js';
+import { type Journeys, ReplaySummary } from './summary.js';
+import { type Beginning, Traveller, type WayEnd } from './traveller.js';
+
+export type ReplayStage = 'forward' | 'redirect' | 'journey';
+
+export interface ReplayOptions {
+  readonly input: CaptureReader;
+  readonly fleet: ReplayFleet;
+  readonly stage: ReplayStage;
+  /** The server that sees the packets; null: the first, and for wrapped packets the one they are addressed to. */
+  readonly as: ReplayServer | null;
+  readonly output: ReplayOutput | null;
+  /** Told of every packet when given. */
+  readonly onPacket: ((packet: PacketDetail) => void) | null;
+  /** Told now and then, between two reads. */
+  readonly onProgress?: (packets: number) => void;
+  /** Ends the replay after the packets at hand. */
+  readonly signal?: AbortSignal;
+}
+
+export interface PacketDetail {
+  /** Counts from 1, as Wireshark does. */
+  readonly packet: number;
+  /** Seconds since the epoch, nine decimals. */
+  readonly time: string;
+  /** Of the frame on the wire and in the capture, in bytes. */
+  readonly length: number;
+  readonly captured: number;
+  readonly end: PacketEnd;
+  /** The server at which it ended, where there was one. */
+  readonly server: string | null;
+  readonly steps: readonly StepDetail[];
+}
+
+/**
+ * A way's end, or why a packet had none: `not-ip`, a frame that a node's TUN device never sees; `cut`, the capture does
+ * not hold the bytes that decide; `too-long`, longer than an IP packet can be.
+ */
+export type PacketEnd = WayEnd | 'not-ip' | 'cut' | 'too-long';
+
+/** Runs every packet of a capture through the path. */
+export async function replay(options: ReplayOptions): Promise<ReplaySummary> {
+  const run = new Replay(options);
+  const { input, signal, onProgress } = options;
+  const record = new CaptureRecord();
+  // An input that stays silent must not keep who wants to stop.
+  const aborted = new Promise<false>((resolve) => {
+    signal?.addEventListener('abort', () => resolve(false), { once: true });
+  });
+  do {
+    while (input.next(record)) run.packet(record);
+    onProgress?.(run.summary.packets);
+  } while (signal?.aborted !== true && (await Promise.race([input.more(), aborted])));
+  run.summary.cut = input.cut;
+  return run.summary;
+}
+
+class Replay {
+  readonly summary: ReplaySummary;
+  private readonly traveller: Traveller;
+  private readonly teller: StepTeller;
+  private readonly begin: Beginning;
+  private readonly entry: ReplayServer;
+  private readonly journeys: Journeys;
+
+  constructor(private readonly options: ReplayOptions) {
+    const { fleet } = options;
+    this.entry = options.as ?? fleet.servers[0];
+    this.begin = { server: this.entry, stage: Stage.Forward, journey: options.stage === 'journey' };
+    this.summary = new ReplaySummary(fleet);
+    this.journeys = this.summary.journeys;
+    this.traveller = new Traveller(fleet);
+    this.teller = new StepTeller(fleet);
+  }
+
+  packet(record: CaptureRecord): void {
+    const { summary, options, traveller, begin } = this;
+    const { bytes, data, offset, capturedLength, originalLength } = record;
+    summary.packets++;
+    summary.bytes += originalLength;
+    const limit = offset + capturedLength;
+    const ip = ipOffset(record.linkType, data, offset, limit);
+    if (ip < 0) {
+      summary.notIp++;
+      this.leave(record, 'not-ip', 'not_ip: the frame carries no IP packet, so no node would see it');
+      return;
+    }
+    const present = limit - ip;
+    const length = Math.max(present, originalLength - (ip - offset));
+    this.findBeginning(data, ip, limit);
+    if (length > present && !this.isDecided(bytes, ip, present, length)) {
+      summary.undecided++;
+      const left = `${capturedLength} of ${originalLength} bytes`;
+      this.leave(record, 'cut', `cut: the capture holds ${left}, too few to tell what would happen`);
+      return;
+    }
+    if (!traveller.load(bytes, ip, present, length, 0)) {
+      summary.tooLong++;
+      this.leave(record, 'too-long', `too_long: ${length} bytes are more than an IP packet can have`);
+      return;
+    }
+
+    const details: StepDetail[] | null = options.onPacket === null ? null : [];
+    const { output } = options;
+    traveller.start(begin.server, begin.stage, false);
+    do {
+      traveller.step();
+      details?.push(this.teller.detail(traveller));
+      output?.step(record, traveller, output.wantsComments ? this.teller.comment(traveller) : '');
+    } while (begin.journey && traveller.follow());
+    this.journeys.count(traveller);
+    if (details !== null) this.tell(record, traveller.end, traveller.server.name, details);
+  }
+
+  private isDecided(bytes: Uint8Array, ip: number, present: number, length: number): boolean {
+    return this.traveller.isDecided(bytes, ip, present, length, this.begin);
+  }
+
+  /** Where the packet comes in: wrapped ones at the redirector of the server that they are addressed to. */
+  private findBeginning(data: DataView, ip: number, limit: number): void {
+    const { begin, entry, options } = this;
+    const { stage, fleet } = options;
+    begin.server = entry;
+    begin.stage = stage === 'redirect' ? Stage.Redirect : Stage.Forward;
+    if (stage === 'forward' || (stage === 'redirect' && options.as !== null)) return;
+    if (limit - ip < IPV4_HEADER || data.getUint8(ip) >>> 4 !== 4) return;
+    const server = fleet.at(data.getUint32(ip + IPV4_AT_DESTINATION));
+    if (server === undefined) return;
+    if (stage === 'journey') {
+      if (data.getUint8(ip + IPV4_AT_PROTOCOL) !== IP_PROTOCOL_UDP) return;
+      const udp = ip + ((data.getUint8(ip) & 0x0f) << 2);
+      if (udp + UDP_HEADER > limit) return;
+      if (data.getUint16(udp + UDP_AT_DESTINATION_PORT) !== server.state.port) return;
+      begin.stage = Stage.Redirect;
+    }
+    begin.server = server;
+  }
+
+  /** A packet that no stage saw. */
+  private leave(record: CaptureRecord, end: PacketEnd, comment: string): void {
+    this.options.output?.kept(record, comment);
+    this.tell(record, end, null, []);
+  }
+
+  private tell(record: CaptureRecord, end: PacketEnd, server: string | null, steps: StepDetail[]): void {
+    this.options.onPacket?.({
+      packet: this.summary.packets,
+      time: `${record.seconds}.${String(record.nanoseconds).padStart(9, '0')}`,
+      length: record.originalLength,
+      captured: record.capturedLength,
+      end,
+      server,
+      steps,
+    });
+  }
+}

@@ -1,0 +1,170 @@
+import { PacketBatch } from '../path/batch.js';
+import { Stage } from '../path/counters.js';
+import { Action, VERDICTS } from '../path/verdict.js';
+import { GUE_MAX_HOPS } from '../wire/gue.js';
+import type { ReplayFleet, ReplayServer } from './fleet.js';
+
+/** The longest IPv6 packet without the jumbo option, and room for an outer header around an IPv4 one. */
+const LONGEST = 65_535 + 64;
+
+/** A stage per hop of the list and the first, then nothing can follow: `next_hop` only grows. */
+const MOST_STEPS = GUE_MAX_HOPS + 2;
+/** Numbers kept of each step of a trial. */
+const TRACE_WORDS = 4;
+const END_OF_TRACE = -1;
+
+/** By verdict code: 1 for the forwarder's "none of my business". */
+const PASSES = Uint8Array.from(VERDICTS, ({ name }) => (name.startsWith('pass_') ? 1 : 0));
+
+/**
+ * How a packet's way ended: taken in for a flow's socket, handed to the kernel as none of the load balancer's business,
+ * dropped, on its way to another server, or on its way to an address that no server has.
+ */
+export type WayEnd = 'accepted' | 'passed' | 'dropped' | 'sent' | 'lost';
+
+/** Where a packet comes in, and whether it is followed further than that. */
+export interface Beginning {
+  server: ReplayServer;
+  stage: Stage;
+  readonly journey: boolean;
+}
+
+/**
+ * One packet on its way through the fleet, stage after stage, in a batch of one. The fields tell about the last step
+ * until the next.
+ */
+export class Traveller {
+  readonly batch = new PacketBatch({ capacity: 1, maxPacket: LONGEST });
+  server: ReplayServer;
+  stage: Stage = Stage.Forward;
+  /** Where the packet lay in the arena when the stage began, and how long it was. */
+  offset = 0;
+  length = 0;
+  /** Steps made so far. */
+  steps = 0;
+  /** Set when the packet was sent to an address that no server has. */
+  lost = false;
+  /** One past the last byte that the capture holds; what lies behind it is filled up. */
+  private present = 0;
+  private isTrial = false;
+  private readonly withZeros = new Int32Array((MOST_STEPS + 1) * TRACE_WORDS);
+  private readonly withOnes = new Int32Array((MOST_STEPS + 1) * TRACE_WORDS);
+
+  constructor(private readonly fleet: ReplayFleet) {
+    this.server = fleet.servers[0];
+  }
+
+  /**
+   * Lays a packet into the arena.
+   * @param offset of its IP header in `bytes`
+   * @param present bytes that are there; @param length bytes that it had on the wire: the difference is filled up
+   * @returns false when it is longer than any IP packet can be
+   */
+  load(bytes: Uint8Array, offset: number, present: number, length: number, filler: number): boolean {
+    const { batch } = this;
+    if (length > LONGEST) return false;
+    const at = batch.payloadOffset(0);
+    batch.bytes.set(bytes.subarray(offset, offset + present), at);
+    if (length > present) batch.bytes.fill(filler, at + present, at + length);
+    this.present = at + present;
+    batch.offset[0] = at;
+    batch.length[0] = length;
+    return true;
+  }
+
+  /** Puts the loaded packet before a stage of a server. */
+  start(server: ReplayServer, stage: Stage, isTrial: boolean): void {
+    this.server = server;
+    this.stage = stage;
+    this.steps = 0;
+    this.isTrial = isTrial;
+  }
+
+  /** The stage decides. */
+  step(): void {
+    const { batch, server } = this;
+    this.offset = batch.offset[0];
+    this.length = batch.length[0];
+    batch.count = 1;
+    batch.verdict[0] = 0;
+    batch.action[0] = 0;
+    batch.nextHop[0] = 0;
+    batch.trafficset[0] = -1;
+    batch.flowHash[0] = 0;
+    const stages = this.isTrial ? server.trial : server.stages;
+    if (this.stage === Stage.Forward) stages.forwarder.process(batch);
+    else stages.redirector.process(batch);
+    this.lost = batch.action[0] === Action.Send && this.fleet.at(batch.nextHop[0]) === undefined;
+    if (!this.isTrial && batch.action[0] === Action.Deliver) server.sockets.delivered();
+    this.steps++;
+  }
+
+  /** Goes on to the server that the packet was sent to; false when the journey ended here. */
+  follow(): boolean {
+    const { batch } = this;
+    if (batch.action[0] !== Action.Send || this.steps === MOST_STEPS) return false;
+    const next = this.fleet.at(batch.nextHop[0]);
+    if (next === undefined) return false;
+    this.server = next;
+    this.stage = Stage.Redirect;
+    return true;
+  }
+
+  get verdict(): number {
+    return this.batch.verdict[0];
+  }
+
+  get action(): Action {
+    return this.batch.action[0] as Action;
+  }
+
+  get end(): WayEnd {
+    if (this.action === Action.Drop) return 'dropped';
+    if (this.action === Action.Send) return this.lost ? 'lost' : 'sent';
+    return PASSES[this.verdict] === 1 ? 'passed' : 'accepted';
+  }
+
+  /** Bytes of the packet, as the last step left it, that the capture holds. */
+  get captured(): number {
+    const { batch } = this;
+    return Math.max(0, Math.min(batch.length[0], this.present - batch.offset[0]));
+  }
+
+  /**
+   * Whether the capture holds all that decides the packet's way. What it cut off is taken once for zeros and once for
+   * ones: when every step is the same, it was never looked at, or did not matter. No field is named here, so it holds
+   * for every protocol and dissector. Counts nothing.
+   */
+  isDecided(bytes: Uint8Array, offset: number, present: number, length: number, begin: Beginning): boolean {
+    this.tryAll(bytes, offset, present, length, 0x00, begin, this.withZeros);
+    this.tryAll(bytes, offset, present, length, 0xff, begin, this.withOnes);
+    const words = this.steps * TRACE_WORDS + 1;
+    for (let word = 0; word < words; word++) {
+      if (this.withZeros[word] !== this.withOnes[word]) return false;
+    }
+    return true;
+  }
+
+  private tryAll(
+    bytes: Uint8Array,
+    offset: number,
+    present: number,
+    length: number,
+    filler: number,
+    begin: Beginning,
+    trace: Int32Array,
+  ): void {
+    const { batch } = this;
+    this.load(bytes, offset, present, length, filler);
+    this.start(begin.server, begin.stage, true);
+    do {
+      this.step();
+      const at = (this.steps - 1) * TRACE_WORDS;
+      trace[at] = batch.verdict[0];
+      trace[at + 1] = batch.nextHop[0] | 0;
+      trace[at + 2] = batch.flowHash[0] | 0;
+      trace[at + 3] = batch.length[0];
+    } while (begin.journey && this.follow());
+    trace[this.steps * TRACE_WORDS] = END_OF_TRACE;
+  }
+}
