@@ -15,6 +15,7 @@ const FOR_PEOPLE: Readonly<Record<string, number>> = {
   TableError: ExitCode.Usage,
   ConfigError: ExitCode.Usage,
   CaptureError: ExitCode.Usage,
+  PacketScriptError: ExitCode.Usage,
   ConformanceError: ExitCode.Usage,
   TestbedError: ExitCode.Failed,
   SystemError: ExitCode.Failed,

@@ -9,6 +9,7 @@ import { ReplayOutput } from '../replay/output.js';
 import { type PacketDetail, type ReplayStage, replay } from '../replay/replay.js';
 import type { ReplaySummary } from '../replay/summary.js';
 import { ExitCode } from './exit.js';
+import { repeated } from './options.js';
 
 interface ReplayCommandOptions {
   readonly config: string;
@@ -69,10 +70,6 @@ Exit codes:
   2  a file cannot be read or is wrong, or the command line is`,
     )
     .action((capture: string, options: ReplayCommandOptions) => run(capture, options));
-}
-
-function repeated(value: string, earlier: readonly string[]): readonly string[] {
-  return [...earlier, value];
 }
 
 async function run(capture: string, options: ReplayCommandOptions): Promise<void> {

@@ -93,14 +93,14 @@ export class StepTeller {
 
   /** One line, for a packet comment. */
   comment(traveller: Traveller): string {
-    const { verdict, server, stage } = traveller;
+    const { verdict, server, stage, stages } = traveller;
     const { name, meaning } = VERDICTS[verdict];
     const set = trafficsetOf(traveller);
     let text = `${name}: ${meaning}`;
     if (set !== undefined) text += `; trafficset ${set.name}`;
     text += `; ${subject(traveller)}`;
     if (hasLookup(traveller) && set !== undefined) {
-      const { key, classifier } = server.stages.forwarder;
+      const { key, classifier } = stages.forwarder;
       const hash = traveller.batch.flowHash[0];
       const bucket = hash & set.mask;
       const keyName = classifier.flow.quoted === 1 ? 'four-tuple of the quoted packet' : set.dissector.name;
@@ -137,7 +137,7 @@ export class StepTeller {
   }
 
   private lookupDetail(traveller: Traveller, set: TrafficsetState): LookupDetail {
-    const { key, classifier } = traveller.server.stages.forwarder;
+    const { key, classifier } = traveller.stages.forwarder;
     const hash = traveller.batch.flowHash[0];
     const bucket = hash & set.mask;
     return {
@@ -186,9 +186,8 @@ function hasLookup({ stage, verdict }: Traveller): boolean {
   return stage === Stage.Forward && FLOW_KNOWN.has(verdict) && !BEFORE_LOOKUP.has(verdict);
 }
 
-function classifierOf({ server, stage }: Traveller) {
-  const { forwarder, redirector } = server.stages;
-  return stage === Stage.Forward ? forwarder.classifier : redirector.classifier;
+function classifierOf({ stages, stage }: Traveller) {
+  return stage === Stage.Forward ? stages.forwarder.classifier : stages.redirector.classifier;
 }
 
 function subject(traveller: Traveller): string {

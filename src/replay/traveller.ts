@@ -2,7 +2,7 @@ import { PacketBatch } from '../path/batch.js';
 import { Stage } from '../path/counters.js';
 import { Action, VERDICTS } from '../path/verdict.js';
 import { GUE_MAX_HOPS } from '../wire/gue.js';
-import type { ReplayFleet, ReplayServer } from './fleet.js';
+import type { ReplayFleet, ReplayServer, Stages } from './fleet.js';
 
 /** The longest IPv6 packet without the jumbo option, and room for an outer header around an IPv4 one. */
 const LONGEST = 65_535 + 64;
@@ -91,9 +91,8 @@ export class Traveller {
     batch.nextHop[0] = 0;
     batch.trafficset[0] = -1;
     batch.flowHash[0] = 0;
-    const stages = this.isTrial ? server.trial : server.stages;
-    if (this.stage === Stage.Forward) stages.forwarder.process(batch);
-    else stages.redirector.process(batch);
+    if (this.stage === Stage.Forward) this.stages.forwarder.process(batch);
+    else this.stages.redirector.process(batch);
     this.lost = batch.action[0] === Action.Send && this.fleet.at(batch.nextHop[0]) === undefined;
     if (!this.isTrial && batch.action[0] === Action.Deliver) server.sockets.delivered();
     this.steps++;
@@ -108,6 +107,11 @@ export class Traveller {
     this.server = next;
     this.stage = Stage.Redirect;
     return true;
+  }
+
+  /** The stages that judge, or judged last: they know what they took the packet for. */
+  get stages(): Stages {
+    return this.isTrial ? this.server.trial : this.server.stages;
   }
 
   get verdict(): number {
