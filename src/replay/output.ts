@@ -4,6 +4,7 @@ import type { CaptureWriter } from '../io/capture/writer.js';
 import { Action } from '../path/verdict.js';
 import { ipOffset, LINKTYPE } from '../wire/link.js';
 import type { ReplayServer } from './fleet.js';
+import type { ReplaySink } from './replay.js';
 import type { Traveller } from './traveller.js';
 
 export interface ReplayOutputOptions {
@@ -19,7 +20,7 @@ export interface ReplayOutputOptions {
  * what it takes in, without the wrapper, on another (`s1 kernel`); and what is kept as it came, on a copy of the
  * interface it came from.
  */
-export class ReplayOutput {
+export class ReplayOutput implements ReplaySink {
   readonly wantsComments: boolean;
   private readonly sent = new Map<ReplayServer, number>();
   private readonly accepted = new Map<ReplayServer, number>();

@@ -6,22 +6,34 @@ import { IPV4_AT_DESTINATION, IPV4_AT_PROTOCOL, IPV4_HEADER } from '../wire/ipv4
 import { ipOffset } from '../wire/link.js';
 import { UDP_AT_DESTINATION_PORT, UDP_HEADER } from '../wire/udp.js';
 import type { ReplayFleet, ReplayServer } from './fleet.js';
-import type { ReplayOutput } from './output.js';
 import { type StepDetail, StepTeller } from './step-detail.js';
 import { type Journeys, ReplaySummary } from './summary.js';
 import { type Beginning, Traveller, type WayEnd } from './traveller.js';
 
 export type ReplayStage = 'forward' | 'redirect' | 'journey';
 
-export interface ReplayOptions {
-  readonly input: CaptureReader;
+/** Takes what comes out. */
+export interface ReplaySink {
+  /** Whether the comments are worth making. */
+  readonly wantsComments: boolean;
+  /** What the traveller's last step made of the packet. */
+  step(record: CaptureRecord, traveller: Traveller, comment: string): void;
+  /** A packet that no stage saw. */
+  kept(record: CaptureRecord, comment: string): void;
+}
+
+export interface PathReplayOptions {
   readonly fleet: ReplayFleet;
   readonly stage: ReplayStage;
   /** The server that sees the packets; null: the first, and for wrapped packets the one they are addressed to. */
   readonly as: ReplayServer | null;
-  readonly output: ReplayOutput | null;
+  readonly output: ReplaySink | null;
   /** Told of every packet when given. */
   readonly onPacket: ((packet: PacketDetail) => void) | null;
+}
+
+export interface ReplayOptions extends PathReplayOptions {
+  readonly input: CaptureReader;
   /** Told now and then, between two reads. */
   readonly onProgress?: (packets: number) => void;
   /** Ends the replay after the packets at hand. */
@@ -50,7 +62,7 @@ export type PacketEnd = WayEnd | 'not-ip' | 'cut' | 'too-long';
 
 /** Runs every packet of a capture through the path. */
 export async function replay(options: ReplayOptions): Promise<ReplaySummary> {
-  const run = new Replay(options);
+  const run = new PathReplay(options);
   const { input, signal, onProgress } = options;
   const record = new CaptureRecord();
   // An input that stays silent must not keep who wants to stop.
@@ -65,7 +77,8 @@ export async function replay(options: ReplayOptions): Promise<ReplaySummary> {
   return run.summary;
 }
 
-class Replay {
+/** The path, one packet after another. */
+export class PathReplay {
   readonly summary: ReplaySummary;
   private readonly traveller: Traveller;
   private readonly teller: StepTeller;
@@ -73,7 +86,7 @@ class Replay {
   private readonly entry: ReplayServer;
   private readonly journeys: Journeys;
 
-  constructor(private readonly options: ReplayOptions) {
+  constructor(private readonly options: PathReplayOptions) {
     const { fleet } = options;
     this.entry = options.as ?? fleet.servers[0];
     this.begin = { server: this.entry, stage: Stage.Forward, journey: options.stage === 'journey' };
