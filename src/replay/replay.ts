@@ -8,7 +8,8 @@ import { UDP_AT_DESTINATION_PORT, UDP_HEADER } from '../wire/udp.js';
 import type { ReplayFleet, ReplayServer } from './fleet.js';
 import { type StepDetail, StepTeller } from './step-detail.js';
 import { type Journeys, ReplaySummary } from './summary.js';
-import { type Beginning, Traveller, type WayEnd } from './traveller.js';
+import { type Beginning, LONGEST, Traveller, type WayEnd } from './traveller.js';
+import { WatchedBatch, type WatchedView } from './watched-batch.js';
 
 export type ReplayStage = 'forward' | 'redirect' | 'journey';
 
@@ -82,6 +83,8 @@ export class PathReplay {
   readonly summary: ReplaySummary;
   private readonly traveller: Traveller;
   private readonly teller: StepTeller;
+  /** Made when the first packet comes that is cut. */
+  private trial: Trial | null = null;
   private readonly begin: Beginning;
   private readonly entry: ReplayServer;
   private readonly journeys: Journeys;
@@ -117,7 +120,7 @@ export class PathReplay {
       this.leave(record, 'cut', `cut: the capture holds ${left}, too few to tell what would happen`);
       return;
     }
-    if (!traveller.load(bytes, ip, present, length, 0)) {
+    if (!traveller.load(bytes, ip, present, length)) {
       summary.tooLong++;
       this.leave(record, 'too-long', `too_long: ${length} bytes are more than an IP packet can have`);
       return;
@@ -125,7 +128,7 @@ export class PathReplay {
 
     const details: StepDetail[] | null = options.onPacket === null ? null : [];
     const { output } = options;
-    traveller.start(begin.server, begin.stage, false);
+    traveller.start(begin.server, begin.stage);
     do {
       traveller.step();
       details?.push(this.teller.detail(traveller));
@@ -135,8 +138,18 @@ export class PathReplay {
     if (details !== null) this.tell(record, traveller.end, traveller.server.name, details);
   }
 
+  /** Whether the capture holds all that the path looks at: tried, with what is missing under watch. */
   private isDecided(bytes: Uint8Array, ip: number, present: number, length: number): boolean {
-    return this.traveller.isDecided(bytes, ip, present, length, this.begin);
+    const { begin } = this;
+    this.trial ??= new Trial(this.options.fleet);
+    const { traveller, watched } = this.trial;
+    if (!traveller.load(bytes, ip, present, length)) return true;
+    watched.end = traveller.present;
+    watched.readBehind = false;
+    traveller.start(begin.server, begin.stage);
+    do traveller.step();
+    while (begin.journey && traveller.follow());
+    return !watched.readBehind;
   }
 
   /** Where the packet comes in: wrapped ones at the redirector of the server that they are addressed to. */
@@ -175,5 +188,17 @@ export class PathReplay {
       server,
       steps,
     });
+  }
+}
+
+/** A traveller that leaves no trace, in a batch that notices what is looked at. */
+class Trial {
+  readonly traveller: Traveller;
+  readonly watched: WatchedView;
+
+  constructor(fleet: ReplayFleet) {
+    const batch = new WatchedBatch(LONGEST);
+    this.watched = batch.data;
+    this.traveller = new Traveller(fleet, true, batch);
   }
 }

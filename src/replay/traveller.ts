@@ -2,17 +2,14 @@ import { PacketBatch } from '../path/batch.js';
 import { Stage } from '../path/counters.js';
 import { Action, VERDICTS } from '../path/verdict.js';
 import { GUE_MAX_HOPS } from '../wire/gue.js';
+import { IPV6_HEADER } from '../wire/ipv6.js';
 import type { ReplayFleet, ReplayServer, Stages } from './fleet.js';
 
-/** The longest IPv6 packet without the jumbo option, and room for an outer header around an IPv4 one. */
-const LONGEST = 65_535 + 64;
+/** The longest IPv6 packet without the jumbo option. */
+export const LONGEST = 65_535 + IPV6_HEADER;
 
 /** A stage per hop of the list and the first, then nothing can follow: `next_hop` only grows. */
 const MOST_STEPS = GUE_MAX_HOPS + 2;
-/** Numbers kept of each step of a trial. */
-const TRACE_WORDS = 4;
-const END_OF_TRACE = -1;
-
 /** By verdict code: 1 for the forwarder's "none of my business". */
 const PASSES = Uint8Array.from(VERDICTS, ({ name }) => (name.startsWith('pass_') ? 1 : 0));
 
@@ -34,7 +31,6 @@ export interface Beginning {
  * until the next.
  */
 export class Traveller {
-  readonly batch = new PacketBatch({ capacity: 1, maxPacket: LONGEST });
   server: ReplayServer;
   stage: Stage = Stage.Forward;
   /** Where the packet lay in the arena when the stage began, and how long it was. */
@@ -44,28 +40,30 @@ export class Traveller {
   steps = 0;
   /** Set when the packet was sent to an address that no server has. */
   lost = false;
-  /** One past the last byte that the capture holds; what lies behind it is filled up. */
-  private present = 0;
-  private isTrial = false;
-  private readonly withZeros = new Int32Array((MOST_STEPS + 1) * TRACE_WORDS);
-  private readonly withOnes = new Int32Array((MOST_STEPS + 1) * TRACE_WORDS);
+  /** One past the last byte that the capture holds; behind it are zeros. */
+  present = 0;
 
-  constructor(private readonly fleet: ReplayFleet) {
+  /** @param isTrial nothing is counted, and no socket learns of the packets */
+  constructor(
+    private readonly fleet: ReplayFleet,
+    private readonly isTrial = false,
+    readonly batch = new PacketBatch({ capacity: 1, maxPacket: LONGEST }),
+  ) {
     this.server = fleet.servers[0];
   }
 
   /**
    * Lays a packet into the arena.
    * @param offset of its IP header in `bytes`
-   * @param present bytes that are there; @param length bytes that it had on the wire: the difference is filled up
+   * @param present bytes that are there; @param length bytes that it had on the wire: zeros stand for the rest
    * @returns false when it is longer than any IP packet can be
    */
-  load(bytes: Uint8Array, offset: number, present: number, length: number, filler: number): boolean {
+  load(bytes: Uint8Array, offset: number, present: number, length: number): boolean {
     const { batch } = this;
     if (length > LONGEST) return false;
     const at = batch.payloadOffset(0);
     batch.bytes.set(bytes.subarray(offset, offset + present), at);
-    if (length > present) batch.bytes.fill(filler, at + present, at + length);
+    if (length > present) batch.bytes.fill(0, at + present, at + length);
     this.present = at + present;
     batch.offset[0] = at;
     batch.length[0] = length;
@@ -73,11 +71,10 @@ export class Traveller {
   }
 
   /** Puts the loaded packet before a stage of a server. */
-  start(server: ReplayServer, stage: Stage, isTrial: boolean): void {
+  start(server: ReplayServer, stage: Stage): void {
     this.server = server;
     this.stage = stage;
     this.steps = 0;
-    this.isTrial = isTrial;
   }
 
   /** The stage decides. */
@@ -132,43 +129,5 @@ export class Traveller {
   get captured(): number {
     const { batch } = this;
     return Math.max(0, Math.min(batch.length[0], this.present - batch.offset[0]));
-  }
-
-  /**
-   * Whether the capture holds all that decides the packet's way. What it cut off is taken once for zeros and once for
-   * ones: when every step is the same, it was never looked at, or did not matter. No field is named here, so it holds
-   * for every protocol and dissector. Counts nothing.
-   */
-  isDecided(bytes: Uint8Array, offset: number, present: number, length: number, begin: Beginning): boolean {
-    this.tryAll(bytes, offset, present, length, 0x00, begin, this.withZeros);
-    this.tryAll(bytes, offset, present, length, 0xff, begin, this.withOnes);
-    const words = this.steps * TRACE_WORDS + 1;
-    for (let word = 0; word < words; word++) {
-      if (this.withZeros[word] !== this.withOnes[word]) return false;
-    }
-    return true;
-  }
-
-  private tryAll(
-    bytes: Uint8Array,
-    offset: number,
-    present: number,
-    length: number,
-    filler: number,
-    begin: Beginning,
-    trace: Int32Array,
-  ): void {
-    const { batch } = this;
-    this.load(bytes, offset, present, length, filler);
-    this.start(begin.server, begin.stage, true);
-    do {
-      this.step();
-      const at = (this.steps - 1) * TRACE_WORDS;
-      trace[at] = batch.verdict[0];
-      trace[at + 1] = batch.nextHop[0] | 0;
-      trace[at + 2] = batch.flowHash[0] | 0;
-      trace[at + 3] = batch.length[0];
-    } while (begin.journey && this.follow());
-    trace[this.steps * TRACE_WORDS] = END_OF_TRACE;
   }
 }

@@ -154,6 +154,6 @@ it('a table that is loaded counts from the next packet on', () => {
   expect(verdicts(run(fleet, [SYN]))).toEqual([['s1 forward', 's2 accept_syn', 'accepted s2']]);
   fleet.useTable(uniformTable(dip(3), dip(2)));
   expect(verdicts(run(fleet, [ACK]))).toEqual([
-    ['s1 forward', 's3 redirect', 's2 accept_established', 'accepted s2'],
+    ['s1 forward', 's3 redirect', 's2 accept_last_hop', 'accepted s2'],
   ]);
 });

@@ -113,9 +113,9 @@ class Entry {
     private readonly server: ReplayServer,
     private readonly inner: Uint8Array,
   ) {
-    this.traveller = new Traveller(fleet);
-    this.traveller.load(inner, 0, inner.length, inner.length, 0);
-    this.traveller.start(server, Stage.Forward, true);
+    this.traveller = new Traveller(fleet, true);
+    this.traveller.load(inner, 0, inner.length, inner.length);
+    this.traveller.start(server, Stage.Forward);
     this.traveller.step();
     this.detail = new StepTeller(fleet).detail(this.traveller);
     this.lookup = this.detail.lookup;
@@ -172,8 +172,8 @@ function wayOf(
   const traveller = new Traveller(fleet);
   const teller = new StepTeller(fleet);
   const steps: ExplainedStep[] = [];
-  if (!traveller.load(packet, 0, packet.length, packet.length, 0)) return steps;
-  traveller.start(server, stage, false);
+  if (!traveller.load(packet, 0, packet.length, packet.length)) return steps;
+  traveller.start(server, stage);
   do {
     traveller.step();
     const bytes = traveller.action === Action.Drop ? null : Uint8Array.from(traveller.batch.packet(0));
