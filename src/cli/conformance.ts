@@ -1,12 +1,15 @@
 import Table from 'cli-table3';
 import { Command } from 'commander';
 import pc from 'picocolors';
+import { caseFolders, regenerateCase } from '../replay/cases/case-folder.js';
+import { CASES_FORMAT, runCases } from '../replay/conformance/cases.js';
 import type { VectorResult } from '../replay/conformance/format.js';
 import { formatNames } from '../replay/conformance/registry.js';
 import {
   type FileReport,
   readVectorFile,
   runVectorFile,
+  Tally,
   type VectorFile,
   vectorPaths,
 } from '../replay/conformance/run.js';
@@ -15,6 +18,7 @@ import { count } from './testbed-common.js';
 
 interface ConformanceOptions {
   readonly failures: number;
+  readonly regenerate?: true;
   readonly json?: true;
 }
 
@@ -24,8 +28,12 @@ export function conformanceCommand(): Command {
     .description(
       'run vector files: what published systems did with packets, and whether the profiles here agree',
     )
-    .argument('<file...>', 'vector files (gzip or not), or directories with *.json and *.json.gz')
+    .argument(
+      '<file...>',
+      'vector files (gzip or not), directories with *.json and *.json.gz, or case folders (case.yaml)',
+    )
     .option('--failures <n>', 'show this many failures of each file in full', count(999_999, 0), 3)
+    .option('--regenerate', 'write what the cases come to as what they expect, then review the difference')
     .option('--json', 'one line of JSON per vector, and one with the sums')
     .addHelpText(
       'after',
@@ -35,12 +43,19 @@ export function conformanceCommand(): Command {
         'Exit code: 0 all passed, 1 something failed, 2 a file is no vector file.',
         'Example:',
         '  twohop conformance cls-redirect.json.gz',
+        '  twohop conformance test/cases',
       ].join('\n'),
     )
-    .action((paths: string[], options: ConformanceOptions) => {
+    .action(async (paths: string[], options: ConformanceOptions, command: Command) => {
+      if (options.regenerate === true) return regenerate(paths, command);
       // All files are read before the first runs: a wrong name is told at once, not after a minute of results.
-      const files = paths.flatMap(vectorPaths).map(readVectorFile);
-      const reports = files.map((file) => run(file, options));
+      const inputs = paths.flatMap(inputsOf);
+      const reports: FileReport[] = [];
+      for (const input of inputs) {
+        const report = 'folders' in input ? await runFolders(input, options) : run(input, options);
+        if (options.json !== true) print(describeReport(report));
+        reports.push(report);
+      }
       const sum = (of: (report: FileReport) => number) =>
         reports.reduce((all, report) => all + of(report), 0);
       const passed = sum((report) => report.passed);
@@ -54,15 +69,51 @@ export function conformanceCommand(): Command {
     });
 }
 
+interface CaseInput {
+  readonly path: string;
+  readonly folders: readonly string[];
+}
+
+/** What a path on the command line stands for. */
+function inputsOf(path: string): Array<VectorFile | CaseInput> {
+  const folders = caseFolders(path);
+  return folders.length > 0 ? [{ path, folders }] : vectorPaths(path).map(readVectorFile);
+}
+
 function run(file: VectorFile, options: ConformanceOptions): FileReport {
-  if (options.json === true) {
-    return runVectorFile(file, 0, (result) =>
-      print(JSON.stringify({ file: file.path, format: file.format.name, ...result })),
-    );
+  return runVectorFile(file, options.failures, tellerOf(file.path, file.format.name, options));
+}
+
+async function runFolders({ path, folders }: CaseInput, options: ConformanceOptions): Promise<FileReport> {
+  const tally = new Tally(options.failures);
+  const tell = tellerOf(path, CASES_FORMAT, options);
+  for await (const result of runCases(folders)) {
+    tell(result);
+    tally.add(result);
   }
-  const report = runVectorFile(file, options.failures);
-  print(describeReport(report));
-  return report;
+  return tally.report(path, CASES_FORMAT);
+}
+
+/** With --json every result is told as it comes. */
+function tellerOf(
+  file: string,
+  format: string,
+  { json }: ConformanceOptions,
+): (result: VectorResult) => void {
+  return json === true ? (result) => print(JSON.stringify({ file, format, ...result })) : () => {};
+}
+
+async function regenerate(paths: readonly string[], command: Command): Promise<void> {
+  for (const path of paths) {
+    const folders = caseFolders(path);
+    if (folders.length === 0) {
+      command.error(`error: ${path} holds no cases: --regenerate is for folders with case.yaml`, {
+        exitCode: ExitCode.Usage,
+      });
+    }
+    for (const folder of folders) await regenerateCase(folder);
+    print(`${path}: ${folders.length} ${folders.length === 1 ? 'case' : 'cases'} written: see git diff`);
+  }
 }
 
 function describeReport(report: FileReport): string {

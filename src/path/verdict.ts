@@ -25,7 +25,7 @@ const table = {
   // Forwarder: not the load balancer's business; the kernel gets it unchanged.
   PassNotVip: [Action.Deliver, 'the destination is no VIP'],
   PassNoService: [Action.Deliver, 'the destination is a VIP, but no trafficset has this protocol and port'],
-  PassIcmp: [Action.Deliver, 'ICMP other than an error: any server may answer for a VIP'],
+  PassIcmp: [Action.Deliver, 'ICMP about no flow of a trafficset: any server may answer for a VIP'],
   // Forwarder: towards the first hop.
   Forward: [Action.Send, 'wrapped and sent to the first hop'],
   ForwardIcmpError: [Action.Send, 'ICMP error, wrapped and sent to the first hop of the flow it quotes'],
@@ -38,8 +38,8 @@ const table = {
   ],
   AcceptLastHop: [Action.Deliver, 'there is no further hop'],
   AcceptSelf: [Action.Deliver, 'the next hop is this server'],
-  AcceptIcmpError: [Action.Deliver, 'ICMP error about a flow that lives here'],
-  AcceptIcmp: [Action.Deliver, 'ICMP other than an error, wrapped by another node'],
+  AcceptIcmpError: [Action.Deliver, 'ICMP error about a flow that lives here, or can live nowhere else'],
+  AcceptIcmp: [Action.Deliver, 'ICMP about no flow of a trafficset, wrapped by another node'],
   // Redirector: not here.
   Redirect: [Action.Send, 'no socket here: sent on to the second hop'],
   // Drops.

@@ -2,7 +2,10 @@ import { Stage } from '../path/counters.js';
 import type { TrafficsetState } from '../path/state.js';
 import { Action, VERDICTS, Verdict, type VerdictName } from '../path/verdict.js';
 import { formatIpv4 } from '../wire/address.js';
-import { GUE_AT_HOP_COUNT, GUE_AT_HOPS, GUE_AT_NEXT_HOP, GUE_HOP } from '../wire/gue.js';
+import { GUE_AT_HOP_COUNT, GUE_AT_HOPS, GUE_AT_NEXT_HOP, GUE_HOP, GueView } from '../wire/gue.js';
+import { IP_PROTOCOL_UDP } from '../wire/ip.js';
+import { IPV4_AT_PROTOCOL, IPV4_HEADER } from '../wire/ipv4.js';
+import { Reason } from '../wire/reason.js';
 import { UDP_HEADER } from '../wire/udp.js';
 import type { ReplayFleet } from './fleet.js';
 import type { Traveller } from './traveller.js';
@@ -96,7 +99,7 @@ export class StepTeller {
     const { verdict, server, stage, stages } = traveller;
     const { name, meaning } = VERDICTS[verdict];
     const set = trafficsetOf(traveller);
-    let text = `${name}: ${meaning}`;
+    let text = `${server.name}: ${name}: ${meaning}`;
     if (set !== undefined) text += `; trafficset ${set.name}`;
     text += `; ${subject(traveller)}`;
     if (hasLookup(traveller) && set !== undefined) {
@@ -108,13 +111,12 @@ export class StepTeller {
       text += `; first hop ${this.hopText(set.slots[2 * bucket])}, ${this.secondHopText(set, bucket)}`;
     } else if (stage === Stage.Redirect && HOPS_KNOWN.has(verdict)) {
       const hop = hopOf(traveller);
-      text +=
-        hop.index < hop.count
-          ? `; hop ${hop.index + 1} of ${hop.count} is ${this.hopText(hop.dip)}`
-          : `; no hop left of ${hop.count}`;
+      if (hop.count === 0) text += '; the wrapper names no hop';
+      else if (hop.index === hop.count) text += `; every hop of ${hop.count} was tried`;
+      else text += `; hop ${hop.index + 1} of ${hop.count} is ${this.hopText(hop.dip)}`;
     }
     if (traveller.lost) text += `; no server has ${formatIpv4(traveller.batch.nextHop[0])}`;
-    return `${text}; on ${server.name}`;
+    return text;
   }
 
   detail(traveller: Traveller): StepDetail {
@@ -192,8 +194,11 @@ function classifierOf({ stages, stage }: Traveller) {
 
 function subject(traveller: Traveller): string {
   if (FLOW_KNOWN.has(traveller.verdict)) return flowWords(classifierOf(traveller).flow);
-  const { batch, offset, length } = traveller;
-  return packetWords(batch.data, offset, offset + length);
+  const { batch, offset, length, stage } = traveller;
+  const words = packetWords(batch.data, offset, offset + length);
+  if (stage === Stage.Forward) return words;
+  const inner = innerOf(batch.data, offset, offset + length);
+  return inner < 0 ? words : `${words} around ${packetWords(batch.data, inner, offset + length)}`;
 }
 
 function flowDetail(traveller: Traveller): FlowDetail {
@@ -214,6 +219,19 @@ function hopOf(traveller: Traveller): { index: number; count: number; dip: numbe
   const index = data.getUint8(gue + GUE_AT_NEXT_HOP) - (traveller.action === Action.Send ? 1 : 0);
   const count = data.getUint8(gue + GUE_AT_HOP_COUNT);
   return { index, count, dip: index < count ? data.getUint32(gue + GUE_AT_HOPS + index * GUE_HOP) : 0 };
+}
+
+const wrapper = new GueView();
+
+/** Where the wrapped packet begins; -1 where the wrapper cannot be read. */
+function innerOf(data: DataView, offset: number, limit: number): number {
+  if (
+    limit - offset < IPV4_HEADER + UDP_HEADER ||
+    data.getUint8(offset + IPV4_AT_PROTOCOL) !== IP_PROTOCOL_UDP
+  )
+    return -1;
+  const udp = offset + ((data.getUint8(offset) & 0x0f) << 2);
+  return wrapper.attach(data, udp + UDP_HEADER, limit) === Reason.Ok ? wrapper.payload : -1;
 }
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));

@@ -26,8 +26,13 @@ export interface CaseFile {
   /** Name of the server that the packets come to, null for the first. */
   readonly as: string | null;
   /** What `send.pcap` is made of; null when it comes from elsewhere. */
-  readonly packets: readonly Uint8Array[] | null;
+  readonly packets: readonly PacketLine[] | null;
   readonly steps: readonly CaseStep[];
+}
+
+export interface PacketLine {
+  readonly line: string;
+  readonly bytes: Uint8Array;
 }
 
 export type CaseStep =
@@ -87,10 +92,10 @@ export function readCaseFile(file: string): CaseFile {
   });
 }
 
-function packetsOf(lines: readonly string[], report: ProblemReport): Uint8Array[] {
+function packetsOf(lines: readonly string[], report: ProblemReport): PacketLine[] {
   return lines.flatMap((line, index) => {
     try {
-      return [parsePacket(line)];
+      return [{ line, bytes: parsePacket(line) }];
     } catch (error) {
       if (!(error instanceof PacketScriptError)) throw error;
       report.at(['packets', index], error.message);

@@ -7,7 +7,7 @@ import { LINKTYPE } from '../../wire/link.js';
 import { byteDiff } from '../conformance/byte-diff.js';
 import { ConformanceError } from '../conformance/format.js';
 import type { CounterRow } from '../summary.js';
-import { type CaseFile, readCaseFile } from './case-file.js';
+import { type CaseFile, type PacketLine, readCaseFile } from './case-file.js';
 import { type CasePacket, type CaseResult, runCase } from './run-case.js';
 
 /**
@@ -80,8 +80,8 @@ export async function regenerateCase(folder: string): Promise<string[]> {
 }
 
 /** A millisecond apart, from the epoch on: the same bytes every time. */
-function made(packets: readonly Uint8Array[]): CasePacket[] {
-  return packets.map((bytes, index) => ({
+function made(packets: readonly PacketLine[]): CasePacket[] {
+  return packets.map(({ bytes }, index) => ({
     linkType: LINKTYPE.RAW,
     seconds: Math.floor(index / 1000),
     nanoseconds: (index % 1000) * 1_000_000,

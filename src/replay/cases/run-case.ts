@@ -45,7 +45,7 @@ export function runCase(file: CaseFile, send: readonly CasePacket[]): CaseResult
     }
     const end = Math.min(send.length, next + step.count);
     for (; next < end; next++) {
-      recorder.begin(next + 1, send[next]);
+      recorder.begin(next + 1, send[next], file.packets?.[next]?.line);
       path.packet(recordOf(send[next]));
     }
   }
@@ -59,9 +59,10 @@ class Recorder implements ReplaySink {
 
   constructor(private readonly guePort: number) {}
 
-  begin(number: number, { bytes, linkType, originalLength }: CasePacket): void {
-    const layers = dissect(bytes, linkType, { guePort: this.guePort, originalLength });
-    this.story.push(`${number}  ${oneLine(layers)}`);
+  /** @param line what the packet was made of, where it was made of a line */
+  begin(number: number, { bytes, linkType, originalLength }: CasePacket, line: string | undefined): void {
+    const { guePort } = this;
+    this.story.push(`${number}  ${line ?? oneLine(dissect(bytes, linkType, { guePort, originalLength }))}`);
   }
 
   step(record: CaptureRecord, traveller: Traveller, comment: string): void {

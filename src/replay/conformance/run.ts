@@ -75,26 +75,46 @@ export function runVectorFile(
   failures: number,
   each: (result: VectorResult) => void = () => {},
 ): FileReport {
-  const groups = new Map<string, GroupTally>();
-  const total = { passed: 0, failed: 0, notAsked: 0 };
-  const kept: VectorResult[] = [];
-  const left: VectorResult[] = [];
+  const tally = new Tally(failures);
   for (const result of file.format.run(file.content)) {
     each(result);
+    tally.add(result);
+  }
+  if (tally.isEmpty) throw new ConformanceError(`${file.path}: holds no vectors`);
+  return tally.report(file.path, file.format.name);
+}
+
+/** Sums results up as they come. */
+export class Tally {
+  private readonly groups = new Map<string, GroupTally>();
+  private readonly total = { passed: 0, failed: 0, notAsked: 0 };
+  private readonly kept: VectorResult[] = [];
+  private readonly left: VectorResult[] = [];
+
+  /** @param failures how many to keep with their detail */
+  constructor(private readonly failures: number) {}
+
+  get isEmpty(): boolean {
+    return this.groups.size === 0;
+  }
+
+  add(result: VectorResult): void {
     const count = result.outcome === 'not-asked' ? 'notAsked' : result.outcome;
-    let group = groups.get(result.group);
+    let group = this.groups.get(result.group);
     if (group === undefined) {
       group = { group: result.group, passed: 0, failed: 0, notAsked: 0 };
-      groups.set(result.group, group);
+      this.groups.set(result.group, group);
     }
     group[count]++;
-    total[count]++;
-    if (count === 'notAsked') left.push(result);
-    else if (count === 'failed' && kept.length < failures) kept.push(result);
+    this.total[count]++;
+    if (count === 'notAsked') this.left.push(result);
+    else if (count === 'failed' && this.kept.length < this.failures) this.kept.push(result);
   }
-  if (groups.size === 0) throw new ConformanceError(`${file.path}: holds no vectors`);
-  const format = file.format.name;
-  return { path: file.path, format, groups: [...groups.values()], ...total, failures: kept, left };
+
+  report(path: string, format: string): FileReport {
+    const { groups, total, kept, left } = this;
+    return { path, format, groups: [...groups.values()], ...total, failures: kept, left };
+  }
 }
 
 function stat(path: string) {
