@@ -25,6 +25,7 @@ export * from './ipv4.js';
 export * from './ipv6.js';
 export * from './link.js';
 export * from './options.js';
+export * from './quic.js';
 export * from './reason.js';
 export * from './tcp.js';
 export * from './udp.js';

@@ -12,6 +12,7 @@ import { Icmpv6View } from '../../src/wire/icmpv6.js';
 import { IpPacket } from '../../src/wire/ip.js';
 import { Ipv4View } from '../../src/wire/ipv4.js';
 import { Ipv6FragmentView, Ipv6View } from '../../src/wire/ipv6.js';
+import { QuicLongView, QuicPacketView, QuicShortView } from '../../src/wire/quic.js';
 import { REASON_NAMES, Reason } from '../../src/wire/reason.js';
 import { TcpView } from '../../src/wire/tcp.js';
 import { UdpView } from '../../src/wire/udp.js';
@@ -63,10 +64,10 @@ const ARGUMENTS: Readonly<Record<string, readonly (readonly unknown[])[]>> = {
   patchChecksum32: [[1, 2]],
 };
 /** `verifyChecksum(addresses)` of ICMPv6 reads the IPv6 header, which its caller knows to be there. */
-const NOT_CALLED = new Set(['constructor', 'attach', 'replace16', 'replace32']);
+const NOT_CALLED = new Set(['constructor', 'attach', 'replace16', 'replace32', 'attachRetry', 'accept']);
 
 /** Uses every getter and method of a view: readers first, for setters change the bytes. */
-function useEverything(view: View): void {
+function useEverything(view: object): void {
   const members = Object.entries(Object.getOwnPropertyDescriptors(Object.getPrototypeOf(view)));
   for (const [, member] of members) member.get?.call(view);
   for (const [name, member] of members) {
@@ -124,9 +125,29 @@ function withLength(bytes: Uint8Array): Uint8Array {
   return fitted;
 }
 
+/** With connection IDs of a length that its `attach` is told. */
+function quicShortSubject(dcidLength: number): Subject {
+  const view = new QuicShortView();
+  return {
+    name: 'QuicShortView',
+    samples: [hex('40', '0102030405060708', '99'.repeat(24)), hex('00', '01'.repeat(9))],
+    run(data, offset, limit) {
+      const reason = view.attach(data, offset, limit, dcidLength);
+      if (reason === Reason.Ok) useEverything(view);
+      return reason;
+    },
+  };
+}
+
 const ipv4 = [frames.KATRAN_TCP4, frames.KATRAN_TCP4_OPTIONS, frames.GLB_TCP4, frames.KATRAN_IPIP];
 const ipv6 = [frames.KATRAN_TCP6, frames.KATRAN_UDP6, frames.CLS_EXTENSIONS_FIVE, frames.CLS_ATOMIC];
 const gue = [frames.GLB_TCP4, frames.GLB_TCP6, frames.CLS_GUE_TWO_HOPS];
+
+const quicLong = [
+  hex('c000000001 08 0001020304050607 04 0a0b0c0d 03 aabbcc 4014', '99'.repeat(20)),
+  hex('f06b3343cf 00 00 05', '99'.repeat(5)),
+  hex('f000000001 00 02 0a0b 746f6b656e', '77'.repeat(16)),
+];
 
 const subjects: readonly Subject[] = [
   packetSubject('IpPacket.parse', 'parse'),
@@ -156,6 +177,9 @@ const subjects: readonly Subject[] = [
     hex('02000000', '01'.repeat(88)),
     hex('03000000', '01'.repeat(60)),
   ]),
+  subjectOf('QuicLongView', new QuicLongView(), [...quicLong, hex('80000000000100 01ff', '00000001')]),
+  subjectOf('QuicPacketView', new QuicPacketView(), quicLong),
+  quicShortSubject(8),
 ];
 
 /** Three places for the same bytes, each with another way to notice a read outside them. */
