@@ -1,7 +1,8 @@
 import { transportChecksum, verifyTransportChecksum } from '../../wire/checksum.js';
 import { FragmentKind, IP_PROTOCOL_UDP } from '../../wire/ip.js';
 import { Reason } from '../../wire/reason.js';
-import { hex16, type LayerReader } from './layer-reader.js';
+import type { LayerReader } from './layer-reader.js';
+import { hex16 } from './text.js';
 
 /**
  * Says whether the checksum of a transport header holds, for the note of its field; one that does not becomes the
@@ -9,13 +10,13 @@ import { hex16, type LayerReader } from './layer-reader.js';
  * @param layer at the checksum field @param protocol of the header that it reads
  */
 export function transportChecksumNote(layer: LayerReader, protocol: number, stored: number): string {
-  const { ip, cut, start } = layer.place;
+  const { ip, missing, start } = layer.place;
   if (protocol === IP_PROTOCOL_UDP && stored === 0) {
     return ip?.version === 6 ? 'none: over IPv6 only in tunnels' : 'none';
   }
   if (ip === null || ip.transport !== start || ip.protocol !== protocol) return 'not checked';
   if (ip.fragment !== FragmentKind.None) return 'not checked: a fragment';
-  if (cut) return 'not checked: bytes are missing';
+  if (missing > 0) return 'not checked: bytes are missing';
   const reason = verifyTransportChecksum(ip);
   if (reason === Reason.Ok) return 'correct';
   if (reason !== Reason.BadChecksum) return 'not checked';

@@ -1,17 +1,22 @@
 import { GUE_PORT } from '../../wire/gue.js';
+import { dissectArp } from './arp.js';
+import { dissectEsp } from './esp.js';
+import { dissectGre } from './gre.js';
 import { dissectGue } from './gue.js';
+import { dissectIcmp, dissectIcmpExtensions } from './icmp.js';
+import { dissectIcmpv6 } from './icmpv6.js';
 import { ipKind } from './ip.js';
 import { dissectIpv4 } from './ipv4.js';
 import { dissectIpv6 } from './ipv6.js';
-import type { Layer } from './layer.js';
 import {
-  type Dissector,
-  type Kind,
-  type Knowledge,
-  LayerReader,
-  type Place,
-  type Step,
-} from './layer-reader.js';
+  dissectAh,
+  dissectFragment,
+  dissectIpv6Extension,
+  dissectIpv6Options,
+  dissectRouting,
+} from './ipv6-extensions.js';
+import type { Layer } from './layer.js';
+import { type Dissector, type Kind, LayerReader, type Place, type Step } from './layer-reader.js';
 import {
   dissectEthernet,
   dissectLinuxSll,
@@ -21,8 +26,10 @@ import {
   dissectVlan,
 } from './link.js';
 import { dissectPayload, dissectTrailer } from './payload.js';
+import { dissectQuic } from './quic.js';
 import { dissectTcp } from './tcp.js';
 import { dissectUdp } from './udp.js';
+import { dissectWireguard } from './wireguard.js';
 
 export type { Field, Layer } from './layer.js';
 export { oneLine } from './line.js';
@@ -31,13 +38,17 @@ export { tree } from './tree.js';
 /** GitHub's GLB listens there for its own variety of the same header. */
 export const GLB_PORT = 19523;
 
-/** Deeper nesting is left unread: packets of the wild have five or six headers, one made to tire us has hundreds. */
+/** Packets of the wild have five or six headers around one another; one made to tire us has hundreds. */
 export const MAX_DEPTH = 32;
+/** The same for headers one behind the other: many small QUIC packets in one datagram. */
+export const MAX_LAYERS = 128;
 
 export interface DissectOptions {
   /** Another UDP destination port of GUE, besides 6080 and 19523. */
   readonly guePort?: number;
-  /** Length of the packet where it was captured, when that is more than `bytes` has: what misses is then no problem. */
+  /** Length of the destination connection IDs in QUIC short headers, in bytes, where it is known. */
+  readonly quicCidLength?: number;
+  /** Length of the packet where it was captured: when `bytes` has less, what misses was cut off and is no problem. */
   readonly originalLength?: number;
 }
 
@@ -54,56 +65,82 @@ const LINK_KINDS: ReadonlyMap<number, Kind> = new Map([
 ]);
 
 const DISSECTORS: Readonly<Record<Exclude<Kind, 'ip'>, readonly [protocol: string, dissect: Dissector]>> = {
+  ah: ['AH', dissectAh],
+  arp: ['ARP', dissectArp],
+  'destination-options': ['Destination Options', dissectIpv6Options],
+  esp: ['ESP', dissectEsp],
   ethernet: ['Ethernet', dissectEthernet],
-  vlan: ['VLAN', dissectVlan],
-  'linux-sll': ['Linux SLL', dissectLinuxSll],
-  'linux-sll2': ['Linux SLL2', dissectLinuxSll2],
-  null: ['Null', dissectNull],
-  loop: ['Loop', dissectLoop],
+  fragment: ['Fragment', dissectFragment],
+  gre: ['GRE', dissectGre],
+  gue: ['GUE', dissectGue],
+  'hop-by-hop': ['Hop-by-Hop Options', dissectIpv6Options],
+  icmp: ['ICMP', dissectIcmp],
+  'icmp-extensions': ['ICMP Extensions', dissectIcmpExtensions],
+  icmpv6: ['ICMPv6', dissectIcmpv6],
   ipv4: ['IPv4', dissectIpv4],
   ipv6: ['IPv6', dissectIpv6],
-  tcp: ['TCP', dissectTcp],
-  udp: ['UDP', dissectUdp],
-  gue: ['GUE', dissectGue],
+  'ipv6-extension': ['', dissectIpv6Extension],
+  'linux-sll': ['Linux SLL', dissectLinuxSll],
+  'linux-sll2': ['Linux SLL2', dissectLinuxSll2],
+  loop: ['Loop', dissectLoop],
+  null: ['Null', dissectNull],
   payload: ['Payload', dissectPayload],
+  quic: ['QUIC', dissectQuic],
+  routing: ['Routing', dissectRouting],
+  tcp: ['TCP', dissectTcp],
+  trailer: ['Trailer', dissectTrailer],
+  udp: ['UDP', dissectUdp],
+  vlan: ['VLAN', dissectVlan],
+  wireguard: ['WireGuard', dissectWireguard],
 };
 
 /**
  * Takes a packet apart, whatever its bytes are: it never throws, and the same bytes always give the same layers.
  * @param linkType LINKTYPE_ number; of one that is not known here everything is payload
- * @returns the layers in the order of their first bytes; none for an empty packet
+ * @returns the layers in the order of their first bytes, nested as {@link Layer} says; none for an empty packet
  */
 export function dissect(bytes: Uint8Array, linkType: number, options: DissectOptions = {}): Layer[] {
-  const knowledge: Knowledge = { guePorts: new Set([GUE_PORT, GLB_PORT, options.guePort ?? GUE_PORT]) };
+  const layers: Layer[] = [];
+  const kind = LINK_KINDS.get(linkType);
   const place: Place = {
     data: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
     start: 0,
     limit: bytes.length,
-    cut: (options.originalLength ?? 0) > bytes.length,
+    missing: Math.max(0, (options.originalLength ?? 0) - bytes.length),
     quoted: false,
+    ipVersion: 0,
     ip: null,
-    name: '',
-    knowledge,
+    name: kind === undefined ? `Link type ${linkType}` : '',
+    knowledge: {
+      guePorts: new Set([GUE_PORT, GLB_PORT, options.guePort ?? GUE_PORT]),
+      quicCidLength: options.quicCidLength ?? -1,
+    },
   };
-  const layers: Layer[] = [];
-  const kind = LINK_KINDS.get(linkType);
-  if (kind === undefined) descend({ ...place, name: `Link type ${linkType}` }, 'payload', layers, 0);
-  else descend(place, kind, layers, 0);
+  read(place, kind ?? 'payload', layers, 0);
   return layers;
 }
 
-/** Reads one layer, all that it carries, and what is left of the place behind it. */
-function descend(place: Place, asked: Kind, layers: Layer[], depth: number): void {
-  if (place.start >= place.limit) return;
-  const tooDeep = depth === MAX_DEPTH && asked !== 'payload';
-  const kind = tooDeep ? 'payload' : asked === 'ip' ? ipKind(place) : asked;
-  const [protocol, read] = DISSECTORS[kind];
-  const reader = new LayerReader(place, protocol);
-  const step = read(reader);
-  if (tooDeep) reader.problem(`nested deeper than ${MAX_DEPTH} layers: left unread`);
-  layers.push(reader.layer(step.end));
-  if (step.payload < step.end) descend(inside(place, step), step.next, layers, depth + 1);
-  if (step.end < place.limit) trail(place, step.end, layers);
+/** Reads everything in a place: a layer with all that it carries, then what is behind it. */
+function read(whole: Place, first: Kind, layers: Layer[], depth: number): void {
+  let place = whole;
+  let kind = first;
+  while (place.start < place.limit) {
+    const step = readLayer(place, kind, layers, depth);
+    if (step.payload < step.end) read(inside(place, step), step.next, layers, depth + 1);
+    place = { ...place, start: step.end };
+    kind = step.behind ?? 'trailer';
+  }
+}
+
+function readLayer(place: Place, asked: Kind, layers: Layer[], depth: number): Step {
+  const kind = asked === 'ip' ? ipKind(place) : asked;
+  const isTooMuch = kind !== 'payload' && (depth >= MAX_DEPTH || layers.length >= MAX_LAYERS);
+  const [protocol, dissector] = DISSECTORS[isTooMuch ? 'payload' : kind];
+  const reader = new LayerReader(isTooMuch ? { ...place, name: '' } : place, protocol);
+  const step = dissector(reader);
+  if (isTooMuch) reader.problem('too many headers: left unread');
+  layers.push(reader.layer(step));
+  return step;
 }
 
 function inside(place: Place, step: Step): Place {
@@ -111,16 +148,10 @@ function inside(place: Place, step: Step): Place {
     ...place,
     start: step.payload,
     limit: step.end,
-    cut: step.cut,
+    missing: step.missing,
     quoted: place.quoted || step.quotes === true,
+    ipVersion: step.ipVersion ?? place.ipVersion,
     ip: step.ip === undefined ? place.ip : step.ip,
     name: step.name ?? '',
   };
-}
-
-/** Bytes behind what a length field announced. */
-function trail(place: Place, start: number, layers: Layer[]): void {
-  const reader = new LayerReader({ ...place, start }, 'Trailer');
-  dissectTrailer(reader);
-  layers.push(reader.layer(place.limit));
 }

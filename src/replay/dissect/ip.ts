@@ -1,7 +1,8 @@
 import { IpPacket } from '../../wire/ip.js';
 import { Reason } from '../../wire/reason.js';
-import { hexNumber, type LayerReader, type Place, type Step } from './layer-reader.js';
+import type { LayerReader, Place, Step } from './layer-reader.js';
 import { protocolKind, protocolName } from './protocols.js';
+import { hexNumber } from './text.js';
 
 /** What IPv4 and IPv6 have in common. */
 
@@ -30,22 +31,21 @@ export function wrongVersion(layer: LayerReader, expected: number): Step {
  * One past the packet's last byte by its length field, as far as it is here.
  * @param said the length field in words: `total length says 1500 bytes`
  */
-export function endByLength(layer: LayerReader, end: number, said: string): { end: number; cut: boolean } {
-  const { limit, cut, start } = layer.place;
-  if (end <= limit) return { end, cut: false };
-  if (!cut) layer.problem(`${said}, ${limit - start} are here`);
-  return { end: limit, cut: true };
+export function endByLength(layer: LayerReader, end: number, said: string): { end: number; missing: number } {
+  const { limit, missing, start } = layer.place;
+  if (end <= limit) return { end, missing: 0 };
+  if (end > limit + missing) layer.problem(`${said}, ${limit + missing - start} are there`);
+  return { end: limit, missing: end - limit };
 }
 
-/** What follows the last IP header of a packet that is whole or a first fragment. */
-export function carriesProtocol(layer: LayerReader, protocol: number, end: number): Step {
-  const kind = protocolKind(protocol);
-  return layer.carries(kind, end, kind === 'payload' ? protocolName(protocol) : undefined);
+/** What follows an IP header, or one of its extension headers, in a packet that is whole or a first fragment. */
+export function carriesProtocol(layer: LayerReader, protocol: number, version: number, end: number): Step {
+  return layer.carries(protocolKind(protocol, version), end, protocolName(protocol));
 }
 
-/** ` fragment id 0x1234 offset 1480 more`: behind the two ends in the summary of a packet that carries one. */
+/** `id 0x1234 offset 1480 more` */
 export function fragmentText(id: number, idBytes: number, offset: number, more: boolean): string {
-  return ` fragment id ${hexNumber(idBytes)(id)} offset ${offset}${more ? ' more' : ''}`;
+  return `id ${hexNumber(idBytes)(id)} offset ${offset}${more ? ' more' : ''}`;
 }
 
 const ECN = ['not ECN-capable', 'ECT(1)', 'ECT(0)', 'congestion experienced'];

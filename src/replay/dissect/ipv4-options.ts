@@ -1,6 +1,7 @@
 import { formatIpv4 } from '../../wire/address.js';
 import { headerOptions, OPTION_END, OPTION_NOP } from '../../wire/options.js';
-import { hexOf, type LayerReader } from './layer-reader.js';
+import type { LayerReader } from './layer-reader.js';
+import { hexOf } from './text.js';
 
 /** IPv4 options (RFC 791 section 3.1; IANA "IP Option Numbers"). */
 

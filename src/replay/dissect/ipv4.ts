@@ -3,8 +3,9 @@ import { IPV4_HEADER } from '../../wire/ipv4.js';
 import { wrongChecksum } from './checksum-note.js';
 import { carriesProtocol, ecnText, endByLength, fragmentText, parseIp, wrongVersion } from './ip.js';
 import { readIpv4Options } from './ipv4-options.js';
-import { bytesText, hex16, type LayerReader, type Step } from './layer-reader.js';
+import type { LayerReader, Step } from './layer-reader.js';
 import { protocolName } from './protocols.js';
+import { bytesText, hex16, inBytes } from './text.js';
 
 /** IPv4 (RFC 791), with TOS as DSCP and ECN (RFC 2474, RFC 3168). */
 export function dissectIpv4(layer: LayerReader): Step {
@@ -20,7 +21,7 @@ export function dissectIpv4(layer: LayerReader): Step {
     ['DSCP', String(value >>> 2)],
     ['ECN', String(value & 3), ecnText(value)],
   ]);
-  const totalLength = layer.number('Total Length', 2, String, bytesText);
+  const totalLength = layer.number('Total Length', 2, String, inBytes);
   const id = layer.number('Identification', 2, hex16);
   const flags = layer.packed(2, (value) => [
     ['Flags', flagsText(value), value & 0x8000 ? 'the reserved bit is set' : undefined],
@@ -40,7 +41,7 @@ export function dissectIpv4(layer: LayerReader): Step {
   const isFragment = (flags & 0x3fff) !== 0;
   const offset = (flags & 0x1fff) << 3;
   layer.summary = `${source} > ${destination}`;
-  if (isFragment) layer.summary += fragmentText(id, 2, offset, (flags & 0x2000) !== 0);
+  if (isFragment) layer.summary += ` fragment ${fragmentText(id, 2, offset, (flags & 0x2000) !== 0)}`;
   if (headerLength < IPV4_HEADER) {
     layer.problem(`IHL says ${headerLength} bytes, a header has at least ${IPV4_HEADER}`);
     return layer.carries('payload');
@@ -52,12 +53,12 @@ export function dissectIpv4(layer: LayerReader): Step {
     return layer.carries('payload');
   }
   const said = `total length says ${bytesText(totalLength)}`;
-  const { end, cut } = endByLength(layer, layer.start + totalLength, said);
-  const step =
-    offset === 0
-      ? carriesProtocol(layer, protocol, end)
-      : layer.carries('payload', end, protocolName(protocol));
-  return { ...step, cut, ip: parseIp(layer.place) };
+  const { end, missing } = endByLength(layer, layer.start + totalLength, said);
+  const ip = { ipVersion: 4, ip: parseIp(layer.place) };
+  if (offset !== 0) return { ...layer.carries('payload', end, protocolName(protocol)), missing, ...ip };
+  // The rest of the datagram of a first fragment is in other packets.
+  const step = carriesProtocol(layer, protocol, 4, end);
+  return { ...step, missing: isFragment ? Infinity : missing, ...ip };
 }
 
 function flagsText(value: number): string {

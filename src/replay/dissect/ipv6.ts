@@ -1,7 +1,8 @@
 import { IPV6_HEADER } from '../../wire/ipv6.js';
 import { carriesProtocol, ecnText, endByLength, parseIp, wrongVersion } from './ip.js';
-import { bytesText, hexNumber, type LayerReader, type Step } from './layer-reader.js';
+import type { LayerReader, Step } from './layer-reader.js';
 import { protocolName } from './protocols.js';
+import { bytesText, hexNumber, inBytes } from './text.js';
 
 /** IPv6 (RFC 8200 section 3). Extension headers are layers of their own. */
 export function dissectIpv6(layer: LayerReader): Step {
@@ -12,7 +13,7 @@ export function dissectIpv6(layer: LayerReader): Step {
     ['ECN', String((value >>> 20) & 3), ecnText(value >>> 20)],
     ['Flow Label', hexNumber(3)(value & 0xfffff).replace('0x0', '0x')],
   ]);
-  const payloadLength = layer.number('Payload Length', 2, String, bytesText);
+  const payloadLength = layer.number('Payload Length', 2, String, inBytes);
   const next = layer.number('Next Header', 1, String, protocolName);
   layer.number('Hop Limit', 1);
   const source = layer.ipv6Address('Source Address');
@@ -20,6 +21,6 @@ export function dissectIpv6(layer: LayerReader): Step {
   if (layer.short) return layer.cutHeader(IPV6_HEADER);
   layer.summary = `${source} > ${destination}`;
   const said = `payload length says ${bytesText(IPV6_HEADER + payloadLength)} with the header`;
-  const { end, cut } = endByLength(layer, layer.at + payloadLength, said);
-  return { ...carriesProtocol(layer, next, end), cut, ip: parseIp(layer.place) };
+  const { end, missing } = endByLength(layer, layer.at + payloadLength, said);
+  return { ...carriesProtocol(layer, next, 6, end), missing, ipVersion: 6, ip: parseIp(layer.place) };
 }

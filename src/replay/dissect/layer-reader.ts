@@ -1,27 +1,45 @@
 import { formatIpv4, formatIpv6 } from '../../wire/address.js';
 import type { IpPacket } from '../../wire/ip.js';
 import type { Field, Layer } from './layer.js';
+import { bytesText, formatMac, shortHexOf } from './text.js';
 
 /** What the dissectors here can read. */
 export type Kind =
+  | 'ah'
+  | 'arp'
+  | 'destination-options'
+  | 'esp'
   | 'ethernet'
-  | 'vlan'
-  | 'linux-sll'
-  | 'linux-sll2'
-  | 'null'
-  | 'loop'
+  | 'fragment'
+  | 'gre'
+  | 'gue'
+  | 'hop-by-hop'
+  | 'icmp'
+  | 'icmp-extensions'
+  | 'icmpv6'
   | 'ip'
   | 'ipv4'
   | 'ipv6'
+  | 'ipv6-extension'
+  | 'linux-sll'
+  | 'linux-sll2'
+  | 'loop'
+  | 'null'
+  | 'payload'
+  | 'quic'
+  | 'routing'
   | 'tcp'
+  | 'trailer'
   | 'udp'
-  | 'gue'
-  | 'payload';
+  | 'vlan'
+  | 'wireguard';
 
 /** What the person who asks knows and the bytes do not say. */
 export interface Knowledge {
   /** UDP destination ports of GUE. */
   readonly guePorts: ReadonlySet<number>;
+  /** Of the destination connection ID in a QUIC short header, in bytes; -1 for not known. */
+  readonly quicCidLength: number;
 }
 
 /** Where a layer is to be read, and what the layers around it said. */
@@ -30,57 +48,63 @@ export interface Place {
   readonly start: number;
   /** One past the last byte that may be the layer's. */
   readonly limit: number;
-  /** Bytes are missing at `limit`: cut by the snap length, by who quoted the packet, or announced and not there. */
-  readonly cut: boolean;
+  /**
+   * How many bytes were announced behind `limit` and are not here: cut by the snap length or by who quoted the packet, or
+   * never there. `Infinity` where nobody said how many: in a quote whose own length is yet to be read, in a first fragment.
+   */
+  readonly missing: number;
   /** In the packet that an ICMP error is about. */
   readonly quoted: boolean;
-  /** The innermost IP header around, for checksums; null where there is none, or it does not parse. */
+  /** Version of the innermost IP header around, 0 where there is none. */
+  readonly ipVersion: number;
+  /** The innermost IP packet around, for checksums; null where none can be computed with it. */
   readonly ip: IpPacket | null;
-  /** What the layer before called this one, for bytes that nothing here reads. */
+  /** What the layer before called this one. */
   readonly name: string;
   readonly knowledge: Knowledge;
 }
 
 /** What a dissector found: where its layer ends and what the layer carries. */
 export interface Step {
-  /** One past the layer's last byte, at most the place's limit. */
+  /** One past the layer's last byte: behind its start, and at most the place's limit. */
   readonly end: number;
   /** Where what it carries starts, at most `end`. */
   readonly payload: number;
   readonly next: Kind;
-  /** Bytes of what it carries are missing. */
-  readonly cut: boolean;
-  /** What it carries, where `next` is `payload`: the name of a protocol that nothing here reads. */
+  /** Of what it carries: as in {@link Place}, behind `end`. */
+  readonly missing: number;
+  /** The name of what it carries, for what nothing here reads. */
   readonly name?: string;
+  /** What it carries is quoted. */
   readonly quotes?: true;
+  /** What follows the layer's end in the same place; nothing that was announced, where it is left out. */
+  readonly behind?: Kind;
+  readonly ipVersion?: number;
   readonly ip?: IpPacket | null;
 }
 
-/** @returns the layer read, and what comes next; never throws, whatever the bytes */
+/** Reads one layer of at least one byte; never throws, whatever the bytes. */
 export type Dissector = (layer: LayerReader) => Step;
 
 /** Name, value and note of a field. */
 export type Shown = readonly [name: string, value: string, note?: string | undefined];
 
-const HEX_BYTES = 8;
-const WHOLE_HEX_BYTES = 16;
-
 /**
  * Reads a layer's fields one behind the other, so that none is left out. A field that is not all here becomes one
- * called `(cut short)`, and from then on every read gives zero.
+ * called `(cut short)`, and from then on every read gives zero and leaves nothing behind.
  */
 export class LayerReader {
-  readonly fields: Field[] = [];
   summary = '';
   /** Where the next field starts. */
   at: number;
   /** A field was not all here. */
   short = false;
+  private readonly fields: Field[] = [];
   private readonly problems: string[] = [];
 
   constructor(
     readonly place: Place,
-    public protocol = '',
+    public protocol: string,
   ) {
     this.at = place.start;
   }
@@ -97,9 +121,15 @@ export class LayerReader {
     return this.place.data;
   }
 
-  /** Bytes left in the place. */
+  /** Bytes of the place that are not yet read. */
   get left(): number {
     return this.place.limit - this.at;
+  }
+
+  /** The same with those that are missing, as far as their number is known. */
+  get announced(): number {
+    const { missing } = this.place;
+    return this.left + (Number.isFinite(missing) ? missing : 0);
   }
 
   problem(text: string): void {
@@ -130,17 +160,17 @@ export class LayerReader {
     return this.text(name, 4, (data, at) => formatIpv4(data.getUint32(at)), note);
   }
 
-  ipv6Address(name: string, note?: string): string {
-    return this.text(name, 16, formatIpv6, note);
+  ipv6Address(name: string): string {
+    return this.text(name, 16, formatIpv6);
   }
 
   macAddress(name: string): string {
     return this.text(name, 6, formatMac);
   }
 
-  /** Bytes that are shown as they are. */
+  /** Bytes that mean nothing to a reader. Nothing where `length` is not above zero. */
   bytes(name: string, length: number, note?: string): void {
-    if (length > 0) this.text(name, length, (data, at) => hexOf(data, at, length), note);
+    if (length > 0) this.text(name, length, () => bytesText(length), note);
   }
 
   /** A field of any length. @returns its text, empty when it was cut short */
@@ -152,74 +182,51 @@ export class LayerReader {
     return text;
   }
 
-  /** For a layer that ends with its header, or with the place. */
-  carries(next: Kind, end = this.limit, name?: string): Step {
-    const step = { end, payload: Math.min(this.at, end), next, cut: this.place.cut && end === this.limit };
-    return name === undefined ? step : { ...step, name };
+  /** The end of a layer whose header is read. @param end of the layer, where that is not the place's */
+  carries(next: Kind, end = this.limit, name = ''): Step {
+    const missing = end === this.limit ? this.place.missing : 0;
+    return { end, payload: Math.min(this.at, end), next, missing, name };
   }
 
-  /** For a layer that is cut inside its header. @param least how long the header has to be */
+  /** The end of a layer that is cut inside its header. @param least how long such a header is at least, in bytes */
   cutHeader(least: number): Step {
-    if (!this.place.cut) {
-      this.problem(`cut short: ${this.limit - this.start} of at least ${least} header bytes are here`);
+    const here = this.limit - this.start;
+    if (this.place.missing === 0) {
+      const needed =
+        here < least ? `${here} of at least ${bytesText(least)} are here` : 'it goes on behind the end';
+      this.problem(`cut short: ${needed}`);
     }
     return this.carries('payload');
   }
 
-  layer(end: number): Layer {
+  layer(step: Step): Layer {
     const { place, protocol, summary, fields, problems } = this;
-    const layer: Layer = { protocol, offset: place.start, length: end - place.start, summary, fields };
+    const layer: Layer = { protocol, offset: place.start, length: step.end - place.start, summary, fields };
     if (problems.length > 0) layer.problem = problems.join('; ');
     if (place.quoted) layer.quoted = true;
+    if (step.missing > 0 && Number.isFinite(step.missing)) layer.missing = step.missing;
     return layer;
   }
 
   private has(length: number): boolean {
     if (this.short) return false;
-    if (this.left >= length) return true;
-    this.short = true;
     const here = this.left;
-    if (here > 0) {
-      this.add('(cut short)', here, hexOf(this.data, this.at, here), `${here} of ${length} bytes are here`);
-    }
+    if (here >= length) return true;
+    this.short = true;
+    if (here > 0) this.add('(cut short)', here, bytesText(here), `of ${length}`);
     this.at = this.limit;
     return false;
   }
 
   private add(name: string, length: number, value: string, note: string | undefined): void {
-    const field: Field = { name, offset: this.at, length, hex: hexOf(this.data, this.at, length), value };
+    const field: Field = {
+      name,
+      offset: this.at,
+      length,
+      hex: shortHexOf(this.data, this.at, length),
+      value,
+    };
     if (note !== undefined) field.note = note;
     this.fields.push(field);
   }
-}
-
-/** Hexadecimal; of more than 16 bytes only the first 8. */
-export function hexOf(data: DataView, offset: number, length: number): string {
-  const shown = length > WHOLE_HEX_BYTES ? HEX_BYTES : length;
-  let text = '';
-  for (let i = 0; i < shown; i++)
-    text += data
-      .getUint8(offset + i)
-      .toString(16)
-      .padStart(2, '0');
-  return shown < length ? `${text}…` : text;
-}
-
-function formatMac(data: DataView, offset: number): string {
-  const parts: string[] = [];
-  for (let i = 0; i < 6; i++) parts.push(hexOf(data, offset + i, 1));
-  return parts.join(':');
-}
-
-/** `0x001f`: as many digits as the bytes have. */
-export function hexNumber(bytes: number): (value: number) => string {
-  return (value) => `0x${value.toString(16).padStart(2 * bytes, '0')}`;
-}
-
-export const hex16 = hexNumber(2);
-export const hex32 = hexNumber(4);
-
-/** `1 byte`, `20 bytes`. */
-export function bytesText(count: number): string {
-  return `${count} byte${count === 1 ? '' : 's'}`;
 }

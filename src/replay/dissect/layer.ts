@@ -34,4 +34,6 @@ export interface Layer {
   problem?: string;
   /** Part of the packet that an ICMP error is about. */
   quoted?: true;
+  /** How many bytes it announces behind its last one, in a packet that was cut. */
+  missing?: number;
 }

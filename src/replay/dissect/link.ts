@@ -1,5 +1,7 @@
-import { bytesText, hex16, hexOf, type Kind, type LayerReader, type Step } from './layer-reader.js';
+import { endByLength } from './ip.js';
+import type { Kind, LayerReader, Step } from './layer-reader.js';
 import { ethertypeKind, ethertypeName } from './protocols.js';
+import { bytesText, hex16, hexOf, inBytes } from './text.js';
 
 /**
  * What lies in front of the IP header in a capture.
@@ -34,15 +36,12 @@ function dissectEthertype(layer: LayerReader, header: number): Step {
   );
   if (layer.short) return layer.cutHeader(header);
   if (type >= LEAST_ETHERTYPE) return carriesEthertype(layer, type);
-  if (type > layer.left && !layer.place.cut) {
-    layer.problem(`length says ${bytesText(type)}, ${layer.left} are here`);
-  }
-  return layer.carries('payload', Math.min(layer.at + type, layer.limit), 'LLC');
+  const { end, missing } = endByLength(layer, layer.at + type, `length says ${bytesText(type)} behind it`);
+  return { ...layer.carries('payload', end, 'LLC'), missing };
 }
 
 function carriesEthertype(layer: LayerReader, type: number): Step {
-  const kind = ethertypeKind(type);
-  return layer.carries(kind, layer.limit, kind === 'payload' ? ethertypeName(type) : undefined);
+  return layer.carries(ethertypeKind(type), layer.limit, ethertypeName(type));
 }
 
 const PACKET_TYPES = ['to us', 'broadcast', 'multicast', 'to somebody else', 'sent by us'];
@@ -56,7 +55,7 @@ const ARPHRD_NAMES: ReadonlyMap<number, string> = new Map([
 export function dissectLinuxSll(layer: LayerReader): Step {
   const type = layer.number('Packet Type', 2, String, (value) => PACKET_TYPES[value]);
   layer.number('ARPHRD Type', 2, String, (value) => ARPHRD_NAMES.get(value));
-  const length = layer.number('Link-Layer Address Length', 2, String, bytesText);
+  const length = layer.number('Link-Layer Address Length', 2, String, inBytes);
   linkAddress(layer, length);
   const protocol = layer.number('Protocol Type', 2, hex16, ethertypeName);
   if (layer.short) return layer.cutHeader(16);
@@ -70,7 +69,7 @@ export function dissectLinuxSll2(layer: LayerReader): Step {
   const index = layer.number('Interface Index', 4);
   layer.number('ARPHRD Type', 2, String, (value) => ARPHRD_NAMES.get(value));
   const type = layer.number('Packet Type', 1, String, (value) => PACKET_TYPES[value]);
-  const length = layer.number('Link-Layer Address Length', 1, String, bytesText);
+  const length = layer.number('Link-Layer Address Length', 1, String, inBytes);
   linkAddress(layer, length);
   if (layer.short) return layer.cutHeader(20);
   layer.summary = `${PACKET_TYPES[type] ?? `packet type ${type}`}, interface ${index}`;

@@ -1,4 +1,5 @@
-import { bytesText, type LayerReader, type Step } from './layer-reader.js';
+import type { LayerReader, Step } from './layer-reader.js';
+import { bytesText } from './text.js';
 
 /** Bytes that nothing here reads. */
 export function dissectPayload(layer: LayerReader): Step {
@@ -11,12 +12,13 @@ export function dissectPayload(layer: LayerReader): Step {
 }
 
 /** Bytes behind the end that the header before them gave, such as Ethernet's padding to 60 bytes. */
-export function dissectTrailer(layer: LayerReader): void {
+export function dissectTrailer(layer: LayerReader): Step {
   const length = layer.left;
   let zeros = true;
   for (let at = layer.at; at < layer.limit && zeros; at++) zeros = layer.data.getUint8(at) === 0;
   layer.summary = `${bytesText(length)}${zeros ? ' of padding' : ''}`;
   layer.text(zeros ? 'Padding' : 'Data', length, (data, at) => preview(data, at, length), bytesText(length));
+  return layer.carries('payload');
 }
 
 const PREVIEW_BYTES = 32;

@@ -10,7 +10,16 @@ import {
   IP_PROTOCOL_TCP,
   IP_PROTOCOL_UDP,
 } from '../../wire/ip.js';
-import { IPV6_EXTENSION_NAMES } from '../../wire/ipv6.js';
+import {
+  IPV6_DESTINATION_OPTIONS,
+  IPV6_EXTENSION_NAMES,
+  IPV6_FRAGMENT,
+  IPV6_HIP,
+  IPV6_HOP_BY_HOP,
+  IPV6_MOBILITY,
+  IPV6_ROUTING,
+  IPV6_SHIM6,
+} from '../../wire/ipv6.js';
 import type { Kind } from './layer-reader.js';
 
 /** IP protocol numbers (IANA), those that are met. */
@@ -35,10 +44,25 @@ const NAMES: ReadonlyMap<number, string> = new Map([
 ]);
 
 const KINDS: ReadonlyMap<number, Kind> = new Map([
+  [IP_PROTOCOL_ICMP, 'icmp'],
   [IP_PROTOCOL_IPIP, 'ipv4'],
   [IP_PROTOCOL_TCP, 'tcp'],
   [IP_PROTOCOL_UDP, 'udp'],
   [IP_PROTOCOL_IPV6, 'ipv6'],
+  [IP_PROTOCOL_GRE, 'gre'],
+  [IP_PROTOCOL_ESP, 'esp'],
+  [IP_PROTOCOL_AH, 'ah'],
+  [IP_PROTOCOL_ICMPV6, 'icmpv6'],
+]);
+
+const EXTENSION_KINDS: ReadonlyMap<number, Kind> = new Map([
+  [IPV6_HOP_BY_HOP, 'hop-by-hop'],
+  [IPV6_ROUTING, 'routing'],
+  [IPV6_FRAGMENT, 'fragment'],
+  [IPV6_DESTINATION_OPTIONS, 'destination-options'],
+  [IPV6_MOBILITY, 'ipv6-extension'],
+  [IPV6_HIP, 'ipv6-extension'],
+  [IPV6_SHIM6, 'ipv6-extension'],
 ]);
 
 /** `TCP`, or `protocol 200` for one without a name here. */
@@ -46,15 +70,17 @@ export function protocolName(protocol: number): string {
   return NAMES.get(protocol) ?? IPV6_EXTENSION_NAMES.get(protocol) ?? `protocol ${protocol}`;
 }
 
-/** Its dissector, `payload` where there is none. */
-export function protocolKind(protocol: number): Kind {
-  return KINDS.get(protocol) ?? 'payload';
+/** What reads it, `payload` where nothing does. @param version of IP: the extension headers belong to IPv6 */
+export function protocolKind(protocol: number, version: number): Kind {
+  const extension = version === 6 ? EXTENSION_KINDS.get(protocol) : undefined;
+  return extension ?? KINDS.get(protocol) ?? 'payload';
 }
 
 /** EtherTypes (IEEE), those that are met. */
 const ETHERTYPES: ReadonlyMap<number, string> = new Map([
   [0x0800, 'IPv4'],
   [0x0806, 'ARP'],
+  [0x6558, 'Ethernet'],
   [0x8100, '802.1Q VLAN'],
   [0x86dd, 'IPv6'],
   [0x8809, 'LACP'],
@@ -67,6 +93,8 @@ const ETHERTYPES: ReadonlyMap<number, string> = new Map([
 
 const ETHERTYPE_KINDS: ReadonlyMap<number, Kind> = new Map([
   [0x0800, 'ipv4'],
+  [0x0806, 'arp'],
+  [0x6558, 'ethernet'],
   [0x8100, 'vlan'],
   [0x86dd, 'ipv6'],
   [0x88a8, 'vlan'],

@@ -1,5 +1,6 @@
 import { headerOptions, OPTION_END, OPTION_NOP } from '../../wire/options.js';
-import { bytesText, hexOf, type LayerReader } from './layer-reader.js';
+import type { LayerReader } from './layer-reader.js';
+import { bytesText, hexOf } from './text.js';
 
 /** TCP options (RFC 9293 section 3.2; RFC 7323, 2018, 7413, 8684; IANA "TCP Option Kind Numbers"). */
 

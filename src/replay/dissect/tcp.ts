@@ -1,8 +1,9 @@
 import { IP_PROTOCOL_TCP } from '../../wire/ip.js';
 import { TCP_ACK, TCP_HEADER } from '../../wire/tcp.js';
 import { transportChecksumNote } from './checksum-note.js';
-import { bytesText, hex16, type LayerReader, type Step } from './layer-reader.js';
+import type { LayerReader, Step } from './layer-reader.js';
 import { readTcpOptions } from './tcp-options.js';
+import { bytesText, hex16, inBytes } from './text.js';
 
 /** From the lowest bit on (RFC 9293 section 3.1; AE: RFC 9768). */
 const FLAGS = ['FIN', 'SYN', 'RST', 'PSH', 'ACK', 'URG', 'ECE', 'CWR', 'AE'];
@@ -19,7 +20,7 @@ export function dissectTcp(layer: LayerReader): Step {
     ['Reserved', String((value >>> 9) & 7)],
     ['Flags', flagsText(value)],
   ]);
-  const window = layer.number('Window', 2, String, bytesText);
+  const window = layer.number('Window', 2, String, inBytes);
   layer.number('Checksum', 2, hex16, (value) => transportChecksumNote(layer, IP_PROTOCOL_TCP, value));
   layer.number('Urgent Pointer', 2);
   if (layer.short) return layer.cutHeader(TCP_HEADER);
@@ -34,7 +35,7 @@ export function dissectTcp(layer: LayerReader): Step {
   }
   readTcpOptions(layer, layer.start + headerLength);
   if (layer.short) return layer.cutHeader(headerLength);
-  if (layer.left > 0) layer.summary += ` length ${layer.left}`;
+  if (layer.announced > 0 && !layer.place.quoted) layer.summary += ` length ${layer.announced}`;
   return layer.carries('payload');
 }
 

@@ -22,8 +22,10 @@ function endOf(layer: Layer): number {
 function layerLines(layer: Layer, depth: number): string[] {
   const indent = '  '.repeat(depth);
   const { protocol, summary, fields, problem } = layer;
-  const span = `bytes ${layer.offset}-${endOf(layer) - 1}`;
-  const title = [`${indent}${protocol}`, summary, `(${layer.quoted ? 'quoted, ' : ''}${span})`];
+  const remarks = [`bytes ${layer.offset}-${endOf(layer) - 1}`];
+  if (layer.quoted) remarks.unshift('quoted');
+  if (layer.missing !== undefined) remarks.push(`${layer.missing} missing`);
+  const title = [`${indent}${protocol}`, summary, `(${remarks.join(', ')})`];
   const lines = [title.filter((part) => part !== '').join(' ')];
   if (problem !== undefined) lines.push(`${indent}  ! ${problem}`);
   const widths = columns(fields);
