@@ -1,5 +1,6 @@
 import pc from 'picocolors';
-import { tree } from '../replay/dissect/dissect.js';
+import { oneLine, tree } from '../replay/dissect/dissect.js';
+import type { Field, Layer } from '../replay/dissect/layer.js';
 import type { ExplainedStep, Explanation } from '../replay/explain/explain.js';
 import type { MtuArithmetic } from '../replay/explain/mtu.js';
 import type { TableChange, TableRow } from '../replay/explain/table-change.js';
@@ -37,13 +38,36 @@ function lookupLines(lookup: LookupDetail): string[] {
   ];
 }
 
-function stepLines(step: ExplainedStep): string[] {
+/**
+ * One step: what was decided, and the bytes that leave. Of these only what is new is taken apart: the wrapper when it is
+ * written, and the fields that a redirect changes.
+ */
+function stepLines(step: ExplainedStep, index: number, steps: readonly ExplainedStep[]): string[] {
   const { server, stage, verdict, reason, nextHop, bytes, layers } = step;
-  const lines = [`${pc.bold(server)}, ${stage}: ${pc.bold(verdict)}: ${reason}`];
+  const lines = [`${server}, ${stage}: ${pc.bold(verdict)}: ${reason}`];
   if (bytes === null) return lines;
-  const to = nextHop === null ? 'the kernel gets' : `sent to ${hopWords(nextHop)}:`;
-  lines.push(`  ${to} ${bytes.length} bytes`, ...hexLines(bytes).map((line) => `    ${line}`));
-  return [...lines, ...tree(layers).map((line) => `    ${line}`)];
+  if (nextHop === null) return [...lines, `  the kernel gets ${bytes.length} bytes: ${oneLine(layers)}`];
+  lines.push(`  sent to ${hopWords(nextHop)}: ${bytes.length} bytes: ${oneLine(layers)}`);
+  const before = index === 0 ? [] : wrapperOf(steps[index - 1].layers);
+  const now = wrapperOf(layers);
+  const details = before.length === now.length ? changedFields(before, now) : tree(now);
+  return [...lines, ...hexLines(bytes).map((line) => `    ${line}`), ...details.map((line) => `    ${line}`)];
+}
+
+/** The layers up to GUE. */
+function wrapperOf(layers: readonly Layer[]): readonly Layer[] {
+  return layers.slice(0, layers.findIndex(({ protocol }) => protocol === 'GUE') + 1);
+}
+
+function changedFields(before: readonly Layer[], now: readonly Layer[]): string[] {
+  return now.flatMap(({ protocol, fields }, layer) =>
+    fields.flatMap((field, index) => {
+      const old = before[layer].fields[index];
+      if (old === undefined || (old.value === field.value && old.note === field.note)) return [];
+      const words = ({ value, note }: Field) => (note === undefined ? value : `${value} (${note})`);
+      return [`${protocol} ${field.name} at ${field.offset}: ${words(old)} becomes ${words(field)}`];
+    }),
+  );
 }
 
 function caseLines({ server, stage, cases }: ServerCases): string[] {
@@ -66,7 +90,7 @@ function mtuLines(mtu: MtuArithmetic): string[] {
 }
 
 function changeLines({ before, after, effects }: TableChange): string[] {
-  return [rowLine('now  ', before), rowLine('then ', after), ...effects];
+  return [rowLine('now ', before), rowLine('then', after), ...effects];
 }
 
 function rowLine(when: string, { version, bucket, buckets, firstHop, secondHop }: TableRow): string {

@@ -168,7 +168,7 @@ class Progress {
 function report(summary: ReplaySummary, { stage }: ReplayCommandOptions): string {
   const table = new Table({
     head: ['server', 'stage', 'trafficset', 'verdict', 'packets', 'bytes', 'meaning'],
-    style: { head: [], border: [] },
+    style: { head: [], border: [], compact: true },
     colAligns: ['left', 'left', 'left', 'left', 'right', 'right', 'left'],
   });
   const rows = summary.counters();

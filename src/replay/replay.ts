@@ -139,7 +139,7 @@ export class PathReplay {
   }
 
   /** Whether the capture holds all that the path looks at: tried, with what is missing under watch. */
-  private isDecided(bytes: Uint8Array, ip: number, present: number, length: number): boolean {
+  private isDecided(bytes: Buffer, ip: number, present: number, length: number): boolean {
     const { begin } = this;
     this.trial ??= new Trial(this.options.fleet);
     const { traveller, watched } = this.trial;

@@ -7,7 +7,7 @@ import { IP_PROTOCOL_UDP } from '../wire/ip.js';
 import { IPV4_AT_PROTOCOL, IPV4_HEADER } from '../wire/ipv4.js';
 import { Reason } from '../wire/reason.js';
 import { UDP_HEADER } from '../wire/udp.js';
-import type { ReplayFleet } from './fleet.js';
+import type { ReplayFleet, ReplayServer } from './fleet.js';
 import type { Traveller } from './traveller.js';
 import { endpoint, flowWords, packetWords, protocolName, TCP_FLAG_NAMES } from './words.js';
 
@@ -91,23 +91,20 @@ const ACTION_WORDS = { [Action.Drop]: 'drop', [Action.Deliver]: 'deliver', [Acti
 export class StepTeller {
   /** `10.0.2.1 (s2)` by address. */
   private readonly hopTexts = new Map<number, string>();
+  /** By trafficset (each server has its own) or server, and verdict. */
+  private readonly openings = new Map<object, string[]>();
 
   constructor(private readonly fleet: ReplayFleet) {}
 
   /** One line, for a packet comment. */
   comment(traveller: Traveller): string {
-    const { verdict, server, stage, stages } = traveller;
-    const { name, meaning } = VERDICTS[verdict];
+    const { verdict, server, stage } = traveller;
     const set = trafficsetOf(traveller);
-    let text = `${server.name}: ${name}: ${meaning}`;
-    if (set !== undefined) text += `; trafficset ${set.name}`;
-    text += `; ${subject(traveller)}`;
+    let text = this.opening(server, verdict, set) + subject(traveller);
     if (hasLookup(traveller) && set !== undefined) {
-      const { key, classifier } = stages.forwarder;
       const hash = traveller.batch.flowHash[0];
       const bucket = hash & set.mask;
-      const keyName = classifier.flow.quoted === 1 ? 'four-tuple of the quoted packet' : set.dissector.name;
-      text += `; key ${keyName} ${hexOf(key.bytes, key.length)}; hash ${hexWord(hash)}; bucket ${bucket} of ${set.mask + 1}`;
+      text += `; key ${keyWords(traveller, set)}; hash ${hexWord(hash)}; bucket ${bucket} of ${set.mask + 1}`;
       text += `; first hop ${this.hopText(set.slots[2 * bucket])}, ${this.secondHopText(set, bucket)}`;
     } else if (stage === Stage.Redirect && HOPS_KNOWN.has(verdict)) {
       const hop = hopOf(traveller);
@@ -117,6 +114,19 @@ export class StepTeller {
     }
     if (traveller.lost) text += `; no server has ${formatIpv4(traveller.batch.nextHop[0])}`;
     return text;
+  }
+
+  /** `s1: forward: wrapped and sent to the first hop; trafficset web; `: few of them, for many packets. */
+  private opening(server: ReplayServer, verdict: number, set: TrafficsetState | undefined): string {
+    const where = set ?? server;
+    let texts = this.openings.get(where);
+    if (texts === undefined) {
+      texts = [];
+      this.openings.set(where, texts);
+    }
+    texts[verdict] ??=
+      `${server.name}: ${VERDICTS[verdict].name}: ${VERDICTS[verdict].meaning}; ${set === undefined ? '' : `trafficset ${set.name}; `}`;
+    return texts[verdict];
   }
 
   detail(traveller: Traveller): StepDetail {
@@ -192,6 +202,14 @@ function classifierOf({ stages, stage }: Traveller) {
   return stage === Stage.Forward ? stages.forwarder.classifier : stages.redirector.classifier;
 }
 
+/** The four-tuple is told with the flow; what another dissector found is told in hexadecimal. */
+function keyWords({ stages }: Traveller, set: TrafficsetState): string {
+  const { key, classifier } = stages.forwarder;
+  if (classifier.flow.quoted === 1) return 'four-tuple of the quoted packet';
+  const { name } = set.dissector;
+  return name === 'four-tuple' ? name : `${name} ${hexOf(key.bytes, key.length)}`;
+}
+
 function subject(traveller: Traveller): string {
   if (FLOW_KNOWN.has(traveller.verdict)) return flowWords(classifierOf(traveller).flow);
   const { batch, offset, length, stage } = traveller;
@@ -243,5 +261,5 @@ function hexOf(bytes: Uint8Array, length: number): string {
 }
 
 function hexWord(word: number): string {
-  return `0x${(word >>> 0).toString(16).padStart(8, '0')}`;
+  return `0x${HEX[word >>> 24]}${HEX[(word >>> 16) & 0xff]}${HEX[(word >>> 8) & 0xff]}${HEX[word & 0xff]}`;
 }

@@ -1,6 +1,6 @@
 import { STAGE_NAMES } from '../path/counters.js';
 import { VERDICTS } from '../path/verdict.js';
-import type { ReplayFleet } from './fleet.js';
+import type { ReplayFleet, ReplayServer } from './fleet.js';
 import type { Traveller, WayEnd } from './traveller.js';
 
 /** One line of the counters that a node would show as metrics. */
@@ -63,23 +63,26 @@ export interface JourneyRow {
 }
 
 export class Journeys {
-  private readonly found = new Map<string, JourneyRow>();
+  /** By server, then end: two looks instead of a made-up key, as every packet comes here. */
+  private readonly found = new Map<ReplayServer, Map<WayEnd, JourneyRow>>();
 
   /** The traveller's last step was the last one. */
   count(traveller: Traveller): void {
     const { server, steps, end } = traveller;
-    const key = `${server.name} ${end}`;
-    let row = this.found.get(key);
-    if (row === undefined) {
-      row = { server: server.name, end, packets: 0, byHops: [] };
-      this.found.set(key, row);
-    }
+    const row = this.found.get(server)?.get(end) ?? this.newRow(server, end);
     row.packets++;
     while (row.byHops.length < steps) row.byHops.push(0);
     row.byHops[steps - 1]++;
   }
 
   rows(): readonly JourneyRow[] {
-    return [...this.found.values()];
+    return [...this.found.values()].flatMap((byEnd) => [...byEnd.values()]);
+  }
+
+  private newRow(server: ReplayServer, end: WayEnd): JourneyRow {
+    const row = { server: server.name, end, packets: 0, byHops: [] };
+    const byEnd = this.found.get(server) ?? new Map<WayEnd, JourneyRow>();
+    this.found.set(server, byEnd.set(end, row));
+    return row;
   }
 }

@@ -58,11 +58,11 @@ export class Traveller {
    * @param present bytes that are there; @param length bytes that it had on the wire: zeros stand for the rest
    * @returns false when it is longer than any IP packet can be
    */
-  load(bytes: Uint8Array, offset: number, present: number, length: number): boolean {
+  load(bytes: Buffer, offset: number, present: number, length: number): boolean {
     const { batch } = this;
     if (length > LONGEST) return false;
     const at = batch.payloadOffset(0);
-    batch.bytes.set(bytes.subarray(offset, offset + present), at);
+    bytes.copy(batch.bytes, at, offset, offset + present);
     if (length > present) batch.bytes.fill(0, at + present, at + length);
     this.present = at + present;
     batch.offset[0] = at;

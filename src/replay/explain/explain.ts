@@ -3,7 +3,7 @@ import { Action } from '../../path/verdict.js';
 import type { ForwardingTable } from '../../table/forwarding-table.js';
 import { formatIpv4 } from '../../wire/address.js';
 import { GueView } from '../../wire/gue.js';
-import { IP_PROTOCOL_UDP, IpPacket } from '../../wire/ip.js';
+import { FragmentKind, IP_PROTOCOL_TCP, IP_PROTOCOL_UDP, IpPacket } from '../../wire/ip.js';
 import { ipOffset, LINKTYPE } from '../../wire/link.js';
 import { Reason } from '../../wire/reason.js';
 import { UDP_AT_DESTINATION_PORT, UDP_HEADER } from '../../wire/udp.js';
@@ -114,7 +114,7 @@ class Entry {
     private readonly inner: Uint8Array,
   ) {
     this.traveller = new Traveller(fleet, true);
-    this.traveller.load(inner, 0, inner.length, inner.length);
+    this.traveller.load(Buffer.from(inner), 0, inner.length, inner.length);
     this.traveller.start(server, Stage.Forward);
     this.traveller.step();
     this.detail = new StepTeller(fleet).detail(this.traveller);
@@ -130,7 +130,8 @@ class Entry {
     }
     const data = new DataView(this.inner.buffer, this.inner.byteOffset, this.inner.byteLength);
     if (packet.parse(data, 0, this.inner.length) !== Reason.Ok) return null;
-    const hasPorts = packet.fragment === 0 && packet.end - packet.transport >= 4;
+    const isPorted = packet.protocol === IP_PROTOCOL_TCP || packet.protocol === IP_PROTOCOL_UDP;
+    const hasPorts = isPorted && packet.fragment === FragmentKind.None && packet.end - packet.transport >= 4;
     const port = hasPorts ? data.getUint16(packet.transport + UDP_AT_DESTINATION_PORT) : -1;
     return this.reason(wordsAt(data, packet.version === 4 ? 16 : 24, packet.version), packet.protocol, port);
   }
@@ -172,7 +173,7 @@ function wayOf(
   const traveller = new Traveller(fleet);
   const teller = new StepTeller(fleet);
   const steps: ExplainedStep[] = [];
-  if (!traveller.load(packet, 0, packet.length, packet.length)) return steps;
+  if (!traveller.load(Buffer.from(packet), 0, packet.length, packet.length)) return steps;
   traveller.start(server, stage);
   do {
     traveller.step();
