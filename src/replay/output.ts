@@ -1,6 +1,6 @@
 import type { CaptureReader } from '../io/capture/reader.js';
 import type { CaptureRecord } from '../io/capture/record.js';
-import type { CaptureWriter } from '../io/capture/writer.js';
+import { type CaptureWriter, Direction } from '../io/capture/writer.js';
 import { Action } from '../path/verdict.js';
 import { ipOffset, LINKTYPE } from '../wire/link.js';
 import type { ReplayServer } from './fleet.js';
@@ -58,6 +58,7 @@ export class ReplayOutput implements ReplaySink {
       traveller.captured,
       batch.length[0],
       comment,
+      action === Action.Send ? Direction.Out : Direction.In,
     );
   }
 
@@ -90,11 +91,14 @@ export class ReplayOutput implements ReplaySink {
       capturedLength,
       originalLength,
       comment,
+      Direction.Unknown,
+      record,
     );
   }
 
   private rawInterface(name: string): number {
-    if (!this.options.rawOnly) return this.writer.addInterface({ linkType: LINKTYPE.RAW, name });
+    // Raw IP by its other number: of several interfaces with LINKTYPE_RAW, tcpdump (libpcap 1.10) reads only the first.
+    if (!this.options.rawOnly) return this.writer.addInterface({ linkType: LINKTYPE.RAW_DLT, name });
     if (this.raw < 0) this.raw = this.writer.addInterface({ linkType: LINKTYPE.RAW, name: 'raw' });
     return this.raw;
   }

@@ -1,54 +1,14 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Command, CommanderError } from 'commander';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { fail } from '../../src/cli/exit.js';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { tableCommand } from '../../src/cli/table.js';
 import { parseIpv4 } from '../../src/table/address.js';
 import { ForwardingTable } from '../../src/table/forwarding-table.js';
 import { readTableFile, writeTableFile } from '../../src/table/table-file.js';
+import { runCommand } from './run.js';
 
-interface Outcome {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** Runs `twohop table ...` in this process, as the command line would. */
-async function run(...words: string[]): Promise<Outcome> {
-  let out = '';
-  let err = '';
-  const stdout = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  const stderr = vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    err += String(text);
-    return true;
-  });
-  const earlier = process.exitCode;
-  process.exitCode = 0;
-  try {
-    const command = tableCommand();
-    override(command);
-    await command.parseAsync(words, { from: 'user' });
-  } catch (error) {
-    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
-    else fail(error);
-  } finally {
-    stdout.mockRestore();
-    stderr.mockRestore();
-  }
-  const code = Number(process.exitCode);
-  process.exitCode = earlier;
-  return { code, out, err };
-}
-
-function override(command: Command): void {
-  command.exitOverride();
-  for (const child of command.commands) override(child);
-}
+const run = (...words: string[]) => runCommand(tableCommand(), words);
 
 describe('twohop table', () => {
   let directory: string;
