@@ -24,7 +24,7 @@ export interface TrafficsetReason {
 interface Candidate {
   readonly trafficset: TrafficsetConfig;
   readonly prefix: Prefix;
-  /** Undefined where the port is not known or not served. */
+  /** The narrowest that has the port, or of all when the port is not known; undefined where none has it. */
   readonly range: PortRange | undefined;
   /** The trafficset serves this protocol and port. */
   readonly serves: boolean;
@@ -57,7 +57,9 @@ export function whyTrafficset(
     };
   }
   const portWords =
-    best.range === undefined ? '' : `, and ${asked} is in its ports ${formatPortRange(best.range)}`;
+    best.range === undefined || port < 0
+      ? ''
+      : `, and ${asked} is in its ports ${formatPortRange(best.range)}`;
   return {
     trafficset: best.trafficset.name,
     because: [
@@ -83,9 +85,9 @@ function covers(
   if (prefixes.length === 0) return [];
   const prefix = prefixes.reduce((longest, other) => (other.length > longest.length ? other : longest));
   const range = trafficset.ports
-    .filter(({ first, last }) => first <= port && port <= last)
+    .filter(({ first, last }) => port < 0 || (first <= port && port <= last))
     .sort((a, b) => widthOf(a) - widthOf(b))[0];
-  const serves = protocolOf(trafficset.kind) === protocol && (port < 0 || range !== undefined);
+  const serves = protocolOf(trafficset.kind) === protocol && range !== undefined;
   return [{ trafficset, prefix, range, serves }];
 }
 
