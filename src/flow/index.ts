@@ -4,3 +4,4 @@ export * from './flow-key.js';
 export * from './four-tuple.js';
 export * from './halfsiphash.js';
 export * from './registry.js';
+export * from './siphash.js';

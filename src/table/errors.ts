@@ -18,6 +18,7 @@ export type TableErrorCode =
   | 'bad-bucket-count'
   | 'same-slots'
   | 'empty-first-hop'
+  | 'bad-glb-table'
   // Edits.
   | 'bad-weight'
   | 'bad-fraction'

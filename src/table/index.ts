@@ -38,6 +38,7 @@ export {
   type ServerCount,
   type SharedTable,
 } from './forwarding-table.js';
+export * from './glb/index.js';
 export { decodeSnapshot, encodeSnapshot, FORMAT_VERSION } from './snapshot.js';
 export { readTableFile, type TableFileForm, writeTableFile } from './table-file.js';
 export { decodeTableJson, encodeTableJson } from './table-json.js';

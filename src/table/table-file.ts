@@ -43,7 +43,11 @@ export function readTableFile(path: string): ForwardingTable {
  * @throws TableError `unwritable`, or what {@link encodeSnapshot} refuses; the old file is untouched then
  */
 export function writeTableFile(path: string, table: ForwardingTable, form: TableFileForm = 'binary'): void {
-  const content = form === 'json' ? encodeTableJson(table) : encodeSnapshot(table);
+  replaceFile(path, form === 'json' ? encodeTableJson(table) : encodeSnapshot(table));
+}
+
+/** What {@link writeTableFile} does, for tables of another kind. @throws TableError `unwritable` */
+export function replaceFile(path: string, content: Uint8Array | string): void {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
     const mode = (statSync(path, { throwIfNoEntry: false })?.mode ?? 0o600) & 0o777;
@@ -56,7 +60,8 @@ export function writeTableFile(path: string, table: ForwardingTable, form: Table
   syncDirectory(dirname(path));
 }
 
-function readBytes(path: string): Buffer {
+/** The bytes of a table's file. @throws TableError `unreadable` */
+export function readBytes(path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (error) {
@@ -65,7 +70,7 @@ function readBytes(path: string): Buffer {
 }
 
 /** A snapshot begins with a byte that no text has; JSON with a brace, perhaps behind white space. */
-function isJson(bytes: Buffer): boolean {
+export function isJson(bytes: Buffer): boolean {
   return /^\s*\{/.test(bytes.subarray(0, 64).toString('latin1'));
 }
 
