@@ -10,7 +10,7 @@ import type { Wrapper } from './wrapper.js';
 
 export function decide(
   reading: Reading,
-  wrapper: Wrapper,
+  wrapper: Pick<Wrapper, 'hop' | 'forwardSyn'>,
   flow: InnerFlow,
   sockets: SocketLookup,
 ): RedirectReason {

@@ -48,3 +48,7 @@ export const FORWARD_REASONS = {
 } as const satisfies Record<string, ReasonInfo>;
 
 export type ForwardReason = keyof typeof FORWARD_REASONS;
+
+export function isForwardReason(name: string): name is ForwardReason {
+  return Object.hasOwn(FORWARD_REASONS, name);
+}

@@ -21,6 +21,19 @@ import type { RedirectorProfile } from './redirector-profile.js';
 
 /** Second part of the model: an IP header, of the inner packet or of one that an ICMP error quotes. */
 
+/** What of a profile this part reads; the model of the forwarder has these fields too, and is read by the same rules. */
+export type IpRules = Pick<
+  RedirectorProfile,
+  | 'innerVersion'
+  | 'quotedVersion'
+  | 'ipv4HeaderLength'
+  | 'innerLength'
+  | 'quotedLength'
+  | 'fragmentHeader'
+  | 'extensionHeaders'
+  | 'mostExtensionHeaders'
+>;
+
 export interface InnerIp {
   readonly version: 4 | 6;
   /** Start of the IP header. */
@@ -43,7 +56,7 @@ type Place = 'inner' | 'quoted';
  * @returns the packet, or what is wrong with it
  */
 export function readInnerIp(
-  profile: RedirectorProfile,
+  rules: IpRules,
   data: DataView,
   offset: number,
   limit: number,
@@ -53,11 +66,11 @@ export function readInnerIp(
   const header = version === 4 ? IPV4_HEADER : IPV6_HEADER;
   if (limit - offset < header) return `${limit - offset} bytes are left for its header of ${header}`;
   const written = data.getUint8(offset) >>> 4;
-  const versionField = place === 'inner' ? profile.innerVersion : profile.quotedVersion;
+  const versionField = place === 'inner' ? rules.innerVersion : rules.quotedVersion;
   if (versionField === 'checked' && written !== version) return `its version is ${written}, not ${version}`;
   return version === 4
-    ? readIpv4(profile, data, offset, limit, place)
-    : readIpv6(profile, data, offset, limit, place);
+    ? readIpv4(rules, data, offset, limit, place)
+    : readIpv6(rules, data, offset, limit, place);
 }
 
 /** Where the addresses start (4 or 16 bytes). */
@@ -68,19 +81,19 @@ export function addressesOf(ip: InnerIp): { source: number; destination: number 
 }
 
 function readIpv4(
-  profile: RedirectorProfile,
+  rules: IpRules,
   data: DataView,
   offset: number,
   limit: number,
   place: Place,
 ): InnerIp | string {
   const headerLength = (data.getUint8(offset) & 0x0f) << 2;
-  if (profile.ipv4HeaderLength === 'checked') {
+  if (rules.ipv4HeaderLength === 'checked') {
     if (headerLength < IPV4_HEADER) return `its header length is ${headerLength}`;
     if (offset + headerLength > limit) return 'it ends before its options do';
   }
   const totalLength = data.getUint16(offset + IPV4_AT_TOTAL_LENGTH);
-  const end = endByLength(profile, offset, headerLength, totalLength, limit, place);
+  const end = endByLength(rules, offset, headerLength, totalLength, limit, place);
   if (typeof end === 'string') return end;
   const flags = data.getUint16(offset + IPV4_AT_FLAGS);
   return {
@@ -94,21 +107,21 @@ function readIpv4(
 }
 
 function readIpv6(
-  profile: RedirectorProfile,
+  rules: IpRules,
   data: DataView,
   offset: number,
   limit: number,
   place: Place,
 ): InnerIp | string {
   const totalLength = IPV6_HEADER + data.getUint16(offset + IPV6_AT_PAYLOAD_LENGTH);
-  const end = endByLength(profile, offset, IPV6_HEADER, totalLength, limit, place);
+  const end = endByLength(rules, offset, IPV6_HEADER, totalLength, limit, place);
   if (typeof end === 'string') return end;
 
   let next = data.getUint8(offset + IPV6_AT_NEXT_HEADER);
   let at = offset + IPV6_HEADER;
   let fragment: InnerIp['fragment'] = 'none';
-  for (let count = 0; isExtension(profile, next); count++) {
-    if (count === profile.mostExtensionHeaders) return `it has more than ${count} extension headers`;
+  for (let count = 0; isExtension(rules, next); count++) {
+    if (count === rules.mostExtensionHeaders) return `it has more than ${count} extension headers`;
     if (at + 8 > end) return 'it ends before its extension headers do';
     const type = next;
     next = data.getUint8(at);
@@ -116,7 +129,7 @@ function readIpv6(
     if (type === IP_PROTOCOL_AH) length = (data.getUint8(at + 1) + 2) * 4;
     if (type === IPV6_FRAGMENT) {
       const word = data.getUint16(at + IPV6_FRAGMENT_AT_OFFSET);
-      if (profile.fragmentHeader === 'stepped-over') {
+      if (rules.fragmentHeader === 'stepped-over') {
         fragment = 'first';
       } else {
         length = IPV6_FRAGMENT_HEADER;
@@ -132,21 +145,21 @@ function readIpv6(
   return { version: 6, offset, protocol: next, transport: at, end, fragment };
 }
 
-function isExtension(profile: RedirectorProfile, next: number): boolean {
-  if (next === IPV6_FRAGMENT) return profile.fragmentHeader !== 'unknown';
-  return profile.extensionHeaders.includes(next);
+function isExtension(rules: IpRules, next: number): boolean {
+  if (next === IPV6_FRAGMENT) return rules.fragmentHeader !== 'unknown';
+  return rules.extensionHeaders.includes(next);
 }
 
 /** @returns where the packet ends, or what is wrong with its length */
 function endByLength(
-  profile: RedirectorProfile,
+  rules: IpRules,
   offset: number,
   headerLength: number,
   totalLength: number,
   limit: number,
   place: Place,
 ): number | string {
-  const field = place === 'inner' ? profile.innerLength : profile.quotedLength;
+  const field = place === 'inner' ? rules.innerLength : rules.quotedLength;
   if (field === 'ignored') return limit;
   if (totalLength < headerLength) return `its length is ${totalLength}, less than its header`;
   const end = offset + totalLength;

@@ -9,10 +9,10 @@ import {
   TCP_HEADER,
 } from '../../wire/tcp.js';
 import type { ForwardReason } from './forward-reason.js';
+import { addressesOf } from './inner-ip.js';
 import { readIcmp } from './profiled-forwarder-icmp.js';
-import { addressesOf, type IpReading, protocolName, readIp } from './profiled-forwarder-ip.js';
+import { type IpReading, protocolName, readIp } from './profiled-forwarder-ip.js';
 import {
-  ANY_PORT,
   type ForwardFlow,
   type ForwardReading,
   formatAddress,
@@ -20,13 +20,14 @@ import {
   unreadable,
 } from './profiled-forwarder-reading.js';
 import { leastOf, PORTS, passIfNotServed } from './profiled-forwarder-service.js';
+import { ANY_PORT } from './reading.js';
 
 /** Second part of the model: which flow the packet belongs to, and whose that is. */
 
 /** @returns the flow, with `reading.service` set; or the packet's end where it has none */
 export function readFlow(reading: ForwardReading): ForwardFlow | ForwardReason {
   const { profile, data, announced } = reading;
-  const ip = readIp(profile, data, 0, data.byteLength, announced, 'own');
+  const ip = readIp(profile, data, announced);
   if (typeof ip === 'string') {
     tell(reading, 'The packet cannot be read', ip);
     return unreadable(reading, 'drop_malformed_ip');

@@ -4,9 +4,9 @@ import { IP_PROTOCOL_TCP, IP_PROTOCOL_UDP } from '../../wire/ip.js';
 import { IPV4_AT_IDENTIFICATION } from '../../wire/ipv4.js';
 import { TCP_AT_DESTINATION_PORT, TCP_AT_SOURCE_PORT } from '../../wire/tcp.js';
 import type { ForwardReason } from './forward-reason.js';
-import { addressesOf, type IpReading, protocolName, readIp } from './profiled-forwarder-ip.js';
+import { addressesOf } from './inner-ip.js';
+import { type IpReading, protocolName, readQuotedIp } from './profiled-forwarder-ip.js';
 import {
-  ANY_PORT,
   describeFlow,
   type ForwardFlow,
   type ForwardReading,
@@ -15,6 +15,7 @@ import {
   unreadable,
 } from './profiled-forwarder-reading.js';
 import { leastOf, passIfNotServed } from './profiled-forwarder-service.js';
+import { ANY_PORT } from './reading.js';
 
 /** ICMP in the model: errors follow the flow that they quote, the rest has no flow. */
 
@@ -87,7 +88,7 @@ function readQuote(reading: ForwardReading, ip: IpReading): ForwardFlow | Forwar
     tell(reading, 'The quoted packet cannot be read', because);
     return unreadable(reading, 'drop_malformed_icmp');
   };
-  const quote = readIp(profile, data, ip.transport + ICMP_HEADER, ip.end, ip.version, 'quoted');
+  const quote = readQuotedIp(profile, data, ip.transport + ICMP_HEADER, ip.end, ip.version);
   if (typeof quote === 'string') return malformed(quote);
   if (quote.options && profile.ipv4Options === 'dropped') {
     tell(reading, 'The packet is dropped', 'the IPv4 header that it quotes has options');

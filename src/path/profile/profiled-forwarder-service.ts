@@ -2,8 +2,10 @@ import { IP_PROTOCOL_TCP } from '../../wire/ip.js';
 import { TCP_HEADER } from '../../wire/tcp.js';
 import { UDP_HEADER } from '../../wire/udp.js';
 import type { ForwardReason } from './forward-reason.js';
-import { addressesOf, type IpReading, protocolName } from './profiled-forwarder-ip.js';
-import { ANY_PORT, type ForwardReading, formatAddress, tell } from './profiled-forwarder-reading.js';
+import { addressesOf } from './inner-ip.js';
+import { type IpReading, protocolName } from './profiled-forwarder-ip.js';
+import { type ForwardReading, formatAddress, tell } from './profiled-forwarder-reading.js';
+import { ANY_PORT } from './reading.js';
 
 /** Whom a packet is for, and how much of it must be there to tell. */
 

@@ -6,16 +6,11 @@ import type { ForwarderService, ForwarderSite } from './forwarder-site.js';
 import { readFlow } from './profiled-forwarder-flow.js';
 import { type FlowHash, hashOf, keyOf, keyOfFields } from './profiled-forwarder-key.js';
 import { decideHere } from './profiled-forwarder-local.js';
-import {
-  describeFlow,
-  type ForwardFlow,
-  type ForwardReading,
-  type ForwardStep,
-  tell,
-} from './profiled-forwarder-reading.js';
+import { describeFlow, type ForwardFlow, type ForwardReading, tell } from './profiled-forwarder-reading.js';
 import { type Envelope, overheadOf, sourcePortOf, wrap } from './profiled-forwarder-wrap.js';
+import type { RedirectStep } from './redirect-trace.js';
 
-export type { ForwardFlow, ForwardStep } from './profiled-forwarder-reading.js';
+export type { ForwardFlow } from './profiled-forwarder-reading.js';
 
 /** What became of one packet. */
 export interface ForwardOutcome {
@@ -38,7 +33,7 @@ export interface ForwardOutcome {
   /** All hops that the tables name for it, the first first. */
   readonly hops: readonly number[];
   /** What was looked at and decided, in order, for people. */
-  readonly steps: readonly ForwardStep[];
+  readonly steps: readonly RedirectStep[];
 }
 
 /** What the tables say about a flow. */
