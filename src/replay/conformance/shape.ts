@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { parseIpv4 } from '../../table/address.js';
 import { formatPath } from '../../table/yaml.js';
+import { byteDiff } from './byte-diff.js';
 
 /** What the formats share for looking at JSON that may hold anything. */
 
@@ -8,6 +10,16 @@ export const hexBytes = z
   .string()
   .regex(/^(?:[0-9a-fA-F]{2})*$/, { error: 'expected bytes in hexadecimal, two digits each' })
   .transform((text) => new Uint8Array(Buffer.from(text, 'hex')));
+
+/** An IPv4 address, as a number. */
+export const ipv4 = z.string().transform((text, context) => {
+  try {
+    return parseIpv4(text);
+  } catch {
+    context.addIssue({ code: 'custom', message: 'expected an IPv4 address like 10.0.1.1' });
+    return z.NEVER;
+  }
+});
 
 /** A port, as a number or in digits. */
 export const portNumber = z
@@ -27,6 +39,12 @@ export function shapeProblems(error: z.ZodError, value: unknown): string[] {
     const place = path.length === 0 ? '' : `${formatPath(path)}: `;
     return `${place}${issue.message}, got ${show(valueAt(value, path))}`;
   });
+}
+
+/** What differs, under a heading; nothing where nothing does. */
+export function compareBytes(what: string, expected: Uint8Array, got: Uint8Array): string[] {
+  const lines = byteDiff(expected, got);
+  return lines.length === 0 ? [] : [`${what}:`, ...lines.map((line) => `  ${line}`)];
 }
 
 /** Is this an object with keys, as opposed to null, an array or a plain value? */
