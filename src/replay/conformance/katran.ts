@@ -185,5 +185,7 @@ function packetOf(
 
 function nameOf(value: unknown): string | null {
   if (!isRecord(value) || typeof value.suite !== 'string' || value.suite === '') return null;
-  return `${value.suite}/${value.n}`;
+  return typeof value.n === 'number' || typeof value.n === 'string'
+    ? `${value.suite}/${value.n}`
+    : value.suite;
 }
