@@ -11,6 +11,7 @@ const manifest: { version: string; description: string } = JSON.parse(
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   conformance: async () => (await import('./conformance.js')).conformanceCommand(),
   demo: async () => (await import('./demo.js')).demoCommand(),
+  dissect: async () => (await import('./dissect.js')).dissectCommand(),
   explain: async () => (await import('./explain.js')).explainCommand(),
   node: async () => (await import('./node.js')).nodeCommand(),
   replay: async () => (await import('./replay.js')).replayCommand(),

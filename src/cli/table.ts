@@ -10,6 +10,7 @@ import { type ForwardingTable, HASH_KEY_LENGTH, MAX_BUCKETS } from '../table/for
 import { readTableFile, writeTableFile } from '../table/table-file.js';
 import { encodeTableJson } from '../table/table-json.js';
 import { ExitCode } from './exit.js';
+import { wholeNumber } from './options.js';
 import { describeDiff, describeRows, describeTable, diffToJson, summarize } from './table-output.js';
 
 /** `twohop table`: forwarding tables as files. */
@@ -272,14 +273,6 @@ function fraction(text: string): number {
 function decimal(text: string): number {
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text);
   throw new InvalidArgumentError(`${JSON.stringify(text)} is no number like 2 or 0.5.`);
-}
-
-function wholeNumber(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-    if (value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`Give a whole number from ${least} to ${most}.`);
-  };
 }
 
 function rowRange(text: string): readonly [number, number] {

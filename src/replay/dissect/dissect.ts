@@ -1,4 +1,5 @@
 import { GUE_PORT } from '../../wire/gue.js';
+import { LINKTYPE } from '../../wire/link.js';
 import { dissectArp } from './arp.js';
 import { dissectEsp } from './esp.js';
 import { dissectGre } from './gre.js';
@@ -33,6 +34,7 @@ import { dissectWireguard } from './wireguard.js';
 
 export type { Field, Layer } from './layer.js';
 export { oneLine } from './line.js';
+export type { Paint } from './paint.js';
 export { tree } from './tree.js';
 
 /** GitHub's GLB listens there for its own variety of the same header. */
@@ -52,16 +54,17 @@ export interface DissectOptions {
   readonly originalLength?: number;
 }
 
-/** By LINKTYPE_ number (tcpdump.org). */
-const LINK_KINDS: ReadonlyMap<number, Kind> = new Map([
-  [0, 'null'],
-  [1, 'ethernet'],
-  [101, 'ip'],
-  [108, 'loop'],
-  [113, 'linux-sll'],
-  [228, 'ipv4'],
-  [229, 'ipv6'],
-  [276, 'linux-sll2'],
+const LINK_KINDS: ReadonlyMap<number, Kind> = new Map<number, Kind>([
+  [LINKTYPE.NULL, 'null'],
+  [LINKTYPE.ETHERNET, 'ethernet'],
+  [LINKTYPE.RAW_DLT, 'ip'],
+  [LINKTYPE.RAW_DLT_OPENBSD, 'ip'],
+  [LINKTYPE.RAW, 'ip'],
+  [LINKTYPE.LOOP, 'loop'],
+  [LINKTYPE.LINUX_SLL, 'linux-sll'],
+  [LINKTYPE.IPV4, 'ipv4'],
+  [LINKTYPE.IPV6, 'ipv6'],
+  [LINKTYPE.LINUX_SLL2, 'linux-sll2'],
 ]);
 
 const DISSECTORS: Readonly<Record<Exclude<Kind, 'ip'>, readonly [protocol: string, dissect: Dissector]>> = {
@@ -100,21 +103,18 @@ const DISSECTORS: Readonly<Record<Exclude<Kind, 'ip'>, readonly [protocol: strin
  * @returns the layers in the order of their first bytes, nested as {@link Layer} says; none for an empty packet
  */
 export function dissect(bytes: Uint8Array, linkType: number, options: DissectOptions = {}): Layer[] {
+  const { guePort = GUE_PORT, quicCidLength = -1, originalLength = 0 } = options;
   const layers: Layer[] = [];
   const kind = LINK_KINDS.get(linkType);
   const place: Place = {
     data: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
     start: 0,
     limit: bytes.length,
-    missing: Math.max(0, (options.originalLength ?? 0) - bytes.length),
+    missing: Math.max(0, originalLength - bytes.length),
     quoted: false,
-    ipVersion: 0,
     ip: null,
     name: kind === undefined ? `Link type ${linkType}` : '',
-    knowledge: {
-      guePorts: new Set([GUE_PORT, GLB_PORT, options.guePort ?? GUE_PORT]),
-      quicCidLength: options.quicCidLength ?? -1,
-    },
+    knowledge: { guePorts: [GUE_PORT, GLB_PORT, guePort], quicCidLength },
   };
   read(place, kind ?? 'payload', layers, 0);
   return layers;
@@ -127,7 +127,7 @@ function read(whole: Place, first: Kind, layers: Layer[], depth: number): void {
   while (place.start < place.limit) {
     const step = readLayer(place, kind, layers, depth);
     if (step.payload < step.end) read(inside(place, step), step.next, layers, depth + 1);
-    place = { ...place, start: step.end };
+    place = behind(place, step.end);
     kind = step.behind ?? 'trailer';
   }
 }
@@ -143,15 +143,17 @@ function readLayer(place: Place, asked: Kind, layers: Layer[], depth: number): S
   return step;
 }
 
+// Written out: to copy these with a spread takes a third of all the time.
+
+function behind(place: Place, start: number): Place {
+  const { data, limit, missing, quoted, ip, name, knowledge } = place;
+  return { data, start, limit, missing, quoted, ip, name, knowledge };
+}
+
 function inside(place: Place, step: Step): Place {
-  return {
-    ...place,
-    start: step.payload,
-    limit: step.end,
-    missing: step.missing,
-    quoted: place.quoted || step.quotes === true,
-    ipVersion: step.ipVersion ?? place.ipVersion,
-    ip: step.ip === undefined ? place.ip : step.ip,
-    name: step.name ?? '',
-  };
+  const { data, knowledge } = place;
+  const { payload: start, end: limit, missing } = step;
+  const quoted = place.quoted || step.quotes === true;
+  const ip = step.ip ?? place.ip;
+  return { data, start, limit, missing, quoted, ip, name: step.name, knowledge };
 }

@@ -78,7 +78,7 @@ export function dissectIcmp(layer: LayerReader): Step {
   layer.number('Checksum', 2, hex16, (value) => transportChecksumNote(layer, IP_PROTOCOL_ICMP, value));
   const said = CODES.get(type)?.[code] ?? TYPES.get(type) ?? `type ${type} code ${code}`;
   if (!layer.short) layer.summary = type === REDIRECT ? `redirect ${said}` : said;
-  if (layer.place.ipVersion === 6) layer.problem('ICMP for IPv4 in an IPv6 packet');
+  if (layer.place.ip?.version === 6) layer.problem('ICMP for IPv4 in an IPv6 packet');
   const quoteLength = readRest(layer, type, code);
   if (layer.short) return layer.cutHeader(ICMP_HEADER);
   if (!QUOTING.has(type)) return layer.carries('payload');

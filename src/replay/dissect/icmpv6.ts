@@ -65,7 +65,7 @@ export function dissectIcmpv6(layer: LayerReader): Step {
   const code = layer.number('Code', 1, String, (value) => CODES.get(type)?.[value]);
   layer.number('Checksum', 2, hex16, (value) => transportChecksumNote(layer, IP_PROTOCOL_ICMPV6, value));
   if (!layer.short) layer.summary = CODES.get(type)?.[code] ?? TYPES.get(type) ?? `type ${type} code ${code}`;
-  if (layer.place.ipVersion === 4) layer.problem('ICMPv6 in an IPv4 packet');
+  if (layer.place.ip?.version === 4) layer.problem('ICMPv6 in an IPv4 packet');
   const quoteLength = readRest(layer, type);
   if (layer.short) return layer.cutHeader(ICMPV6_HEADER);
   return isIcmpv6Error(type) ? carriesQuote(layer, quoteLength) : layer.carries('payload');

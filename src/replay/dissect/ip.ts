@@ -1,6 +1,4 @@
-import { IpPacket } from '../../wire/ip.js';
-import { Reason } from '../../wire/reason.js';
-import type { LayerReader, Place, Step } from './layer-reader.js';
+import type { IpAround, LayerReader, Place, Step } from './layer-reader.js';
 import { protocolKind, protocolName } from './protocols.js';
 import { hexNumber } from './text.js';
 
@@ -14,10 +12,8 @@ export function ipKind(place: Place): 'ipv4' | 'ipv6' | 'payload' {
   return version === 6 ? 'ipv6' : 'payload';
 }
 
-/** The packet parsed for the checksums of what it carries; null where the path would refuse its headers. */
-export function parseIp(place: Place): IpPacket | null {
-  const packet = new IpPacket();
-  return packet.parseQuoted(place.data, place.start, place.limit) === Reason.Ok ? packet : null;
+export function ipAround({ start, limit }: Place, version: 4 | 6): IpAround {
+  return { version, start, limit, routed: false };
 }
 
 /** Reads a version other than the header's own as one field and leaves the rest alone. */

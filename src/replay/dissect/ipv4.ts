@@ -1,7 +1,7 @@
 import { checksum } from '../../wire/checksum.js';
 import { IPV4_HEADER } from '../../wire/ipv4.js';
 import { wrongChecksum } from './checksum-note.js';
-import { carriesProtocol, ecnText, endByLength, fragmentText, parseIp, wrongVersion } from './ip.js';
+import { carriesProtocol, ecnText, endByLength, fragmentText, ipAround, wrongVersion } from './ip.js';
 import { readIpv4Options } from './ipv4-options.js';
 import type { LayerReader, Step } from './layer-reader.js';
 import { protocolName } from './protocols.js';
@@ -54,11 +54,11 @@ export function dissectIpv4(layer: LayerReader): Step {
   }
   const said = `total length says ${bytesText(totalLength)}`;
   const { end, missing } = endByLength(layer, layer.start + totalLength, said);
-  const ip = { ipVersion: 4, ip: parseIp(layer.place) };
-  if (offset !== 0) return { ...layer.carries('payload', end, protocolName(protocol)), missing, ...ip };
+  const ip = ipAround(layer.place, 4);
+  if (offset !== 0) return { ...layer.carries('payload', end, protocolName(protocol)), missing, ip };
   // The rest of the datagram of a first fragment is in other packets.
   const step = carriesProtocol(layer, protocol, 4, end);
-  return { ...step, missing: isFragment ? Infinity : missing, ...ip };
+  return { ...step, missing: isFragment ? Infinity : missing, ip };
 }
 
 function flagsText(value: number): string {

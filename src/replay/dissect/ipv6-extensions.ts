@@ -34,7 +34,8 @@ export function dissectRouting(layer: LayerReader): Step {
   readRoute(layer, type, layer.start + length);
   const step = finish(layer, next, length);
   // Checksums are computed with the final destination, which is not yet the one in the header.
-  return left === 0 ? step : { ...step, ip: null };
+  const { ip } = layer.place;
+  return left === 0 || ip === null ? step : { ...step, ip: { ...ip, routed: true } };
 }
 
 export function dissectFragment(layer: LayerReader): Step {
@@ -83,7 +84,7 @@ export function dissectAh(layer: LayerReader): Step {
 
 function finish(layer: LayerReader, next: number, length: number): Step {
   if (layer.short) return layer.cutHeader(length);
-  return carriesProtocol(layer, next, layer.place.ipVersion, layer.limit);
+  return carriesProtocol(layer, next, layer.place.ip?.version ?? 0, layer.limit);
 }
 
 const PAD1 = 0;

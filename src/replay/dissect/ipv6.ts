@@ -1,5 +1,5 @@
 import { IPV6_HEADER } from '../../wire/ipv6.js';
-import { carriesProtocol, ecnText, endByLength, parseIp, wrongVersion } from './ip.js';
+import { carriesProtocol, ecnText, endByLength, ipAround, wrongVersion } from './ip.js';
 import type { LayerReader, Step } from './layer-reader.js';
 import { protocolName } from './protocols.js';
 import { bytesText, hexNumber, inBytes } from './text.js';
@@ -22,5 +22,5 @@ export function dissectIpv6(layer: LayerReader): Step {
   layer.summary = `${source} > ${destination}`;
   const said = `payload length says ${bytesText(IPV6_HEADER + payloadLength)} with the header`;
   const { end, missing } = endByLength(layer, layer.at + payloadLength, said);
-  return { ...carriesProtocol(layer, next, 6, end), missing, ipVersion: 6, ip: parseIp(layer.place) };
+  return { ...carriesProtocol(layer, next, 6, end), missing, ip: ipAround(layer.place, 6) };
 }

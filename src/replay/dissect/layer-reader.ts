@@ -1,5 +1,4 @@
 import { formatIpv4, formatIpv6 } from '../../wire/address.js';
-import type { IpPacket } from '../../wire/ip.js';
 import type { Field, Layer } from './layer.js';
 import { bytesText, formatMac, shortHexOf } from './text.js';
 
@@ -37,7 +36,7 @@ export type Kind =
 /** What the person who asks knows and the bytes do not say. */
 export interface Knowledge {
   /** UDP destination ports of GUE. */
-  readonly guePorts: ReadonlySet<number>;
+  readonly guePorts: readonly number[];
   /** Of the destination connection ID in a QUIC short header, in bytes; -1 for not known. */
   readonly quicCidLength: number;
 }
@@ -55,13 +54,21 @@ export interface Place {
   readonly missing: number;
   /** In the packet that an ICMP error is about. */
   readonly quoted: boolean;
-  /** Version of the innermost IP header around, 0 where there is none. */
-  readonly ipVersion: number;
-  /** The innermost IP packet around, for checksums; null where none can be computed with it. */
-  readonly ip: IpPacket | null;
+  /** The innermost IP header around; null where there is none. */
+  readonly ip: IpAround | null;
   /** What the layer before called this one. */
   readonly name: string;
   readonly knowledge: Knowledge;
+}
+
+/** An IP header, for what it carries. */
+export interface IpAround {
+  readonly version: 4 | 6;
+  /** Where it starts, and one past the last byte of what may be its packet. */
+  readonly start: number;
+  readonly limit: number;
+  /** Not yet at its final destination, with which checksums are computed. */
+  readonly routed: boolean;
 }
 
 /** What a dissector found: where its layer ends and what the layer carries. */
@@ -74,13 +81,13 @@ export interface Step {
   /** Of what it carries: as in {@link Place}, behind `end`. */
   readonly missing: number;
   /** The name of what it carries, for what nothing here reads. */
-  readonly name?: string;
+  readonly name: string;
   /** What it carries is quoted. */
   readonly quotes?: true;
   /** What follows the layer's end in the same place; nothing that was announced, where it is left out. */
   readonly behind?: Kind;
-  readonly ipVersion?: number;
-  readonly ip?: IpPacket | null;
+  /** The IP header that the layer is. */
+  readonly ip?: IpAround;
 }
 
 /** Reads one layer of at least one byte; never throws, whatever the bytes. */

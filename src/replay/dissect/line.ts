@@ -1,4 +1,5 @@
 import type { Layer } from './layer.js';
+import { type Paint, PLAIN } from './paint.js';
 
 /** What begins the summary of a layer with two ends, and what follows. */
 const ENDS = /^(\S+) > (\S+) ?(.*)$/;
@@ -17,36 +18,52 @@ const SILENT: ReadonlySet<string> = new Set([
   'Trailer',
 ]);
 
-/** UDP needs no word of its own in front of these. */
-const OVER_UDP: ReadonlySet<string> = new Set(['GUE', 'WireGuard', 'QUIC']);
-
 /**
  * The packet in one line: `SOURCE > DESTINATION PROTOCOL ...` per IP header, `|` in front of a packet that another one
  * wraps, `about` in front of one that an ICMP error quotes, and behind it all what is wrong.
  */
-export function oneLine(layers: readonly Layer[]): string {
+export function oneLine(layers: readonly Layer[], paint: Paint = PLAIN): string {
   if (layers.length === 0) return 'empty';
-  const words = layers.flatMap((_, index) => wordsOf(layers, index));
+  const words: string[] = [];
+  const problems: string[] = [];
+  for (let index = 0; index < layers.length; index++) {
+    const { protocol, problem } = layers[index];
+    addWords(words, layers, index);
+    if (problem !== undefined) problems.push(`${protocol}: ${problem}`);
+  }
   const [first] = layers;
   if (words.length === 0) words.push(`${first.protocol} ${first.summary}`.trim());
-  const problems = layers.flatMap(({ protocol, problem }) => (problem ? [`${protocol}: ${problem}`] : []));
-  if (problems.length > 0) words.push(`[${problems.join('; ')}]`);
-  else if (first.missing !== undefined) words.push(`(${first.missing} bytes missing)`);
+  if (problems.length > 0) words.push(paint.problem(`[${problems.join('; ')}]`));
+  else if (first.missing !== undefined) words.push(paint.faint(`(${first.missing} bytes missing)`));
   return words.join(' ');
 }
 
-function wordsOf(layers: readonly Layer[], index: number): string[] {
+function addWords(words: string[], layers: readonly Layer[], index: number): void {
   const { protocol, summary, quoted } = layers[index];
-  if (SILENT.has(protocol)) return [];
-  if (isIp(protocol)) return ipWords(layers, index);
-  if (protocol === 'Fragment') return ['fragment', summary];
-  if (protocol === 'TCP' || protocol === 'UDP') {
-    if (quoted) return [protocol];
-    if (OVER_UDP.has(layers.at(index + 1)?.protocol ?? '')) return [];
+  if (SILENT.has(protocol)) return;
+  if (isIp(protocol)) {
+    addAddresses(words, layers, index);
+  } else if (protocol === 'Fragment') {
+    words.push('fragment', summary);
+  } else if (protocol === 'TCP' || protocol === 'UDP') {
+    // The ports stand behind the addresses already.
+    if (quoted) words.push(protocol);
+    else if (!speaksForUdp(layers.at(index + 1)))
+      addNamed(words, protocol, ENDS.exec(summary)?.[3] ?? summary);
+  } else {
+    addNamed(words, protocol, summary);
   }
-  // The ports stand behind the addresses already.
-  const rest = ENDS.exec(summary)?.[3] ?? summary;
-  return rest === '' ? [protocol] : [protocol, rest];
+}
+
+function addNamed(words: string[], protocol: string, rest: string): void {
+  words.push(protocol);
+  if (rest !== '') words.push(rest);
+}
+
+/** UDP needs no word of its own in front of these. */
+function speaksForUdp(layer: Layer | undefined): boolean {
+  const protocol = layer?.protocol;
+  return protocol === 'GUE' || protocol === 'WireGuard' || protocol === 'QUIC';
 }
 
 function isIp(protocol: string): boolean {
@@ -54,17 +71,19 @@ function isIp(protocol: string): boolean {
 }
 
 /** The addresses, with the ports of the header that follows. */
-function ipWords(layers: readonly Layer[], index: number): string[] {
+function addAddresses(words: string[], layers: readonly Layer[], index: number): void {
   const { protocol, summary, quoted } = layers[index];
   const around = layers.slice(0, index).findLast((layer) => isIp(layer.protocol));
-  const words = around === undefined ? [] : [quoted && !around.quoted ? 'about' : '|'];
+  if (around !== undefined) words.push(quoted && !around.quoted ? 'about' : '|');
   const ends = ENDS.exec(summary);
-  if (ends === null) return [...words, protocol];
+  if (ends === null) {
+    words.push(protocol);
+    return;
+  }
   const [, source, destination, rest] = ends;
   const ports = portsBehind(layers, index);
   words.push(withPort(source, ports?.[1]), '>', withPort(destination, ports?.[2]));
   if (rest !== '') words.push(rest);
-  return words;
 }
 
 /** The ports of GUE say nothing: the destination's is always the same, the source's is a hash of the flow within. */

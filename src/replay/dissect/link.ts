@@ -81,13 +81,15 @@ function linkAddress(layer: LayerReader, length: number): void {
   layer.text('Link-Layer Address', 8, (data, at) => hexOf(data, at, Math.min(length, 8)) || 'none');
 }
 
-/** Address families: IPv4 has one number, IPv6 one per system (Linux, NetBSD, FreeBSD, Darwin). */
+/** Address families: IPv4 has one number, IPv6 one per system (Linux, Windows, NetBSD, FreeBSD, macOS). */
 const AF_INET = 2;
-const AF_INET6: readonly number[] = [10, 24, 28, 30];
+const AF_INET6: readonly number[] = [10, 23, 24, 28, 30];
 
-/** The family in the byte order of who captured, which is told by where its only non-zero byte lies. */
+/** The family in the byte order of who captured: it is small, so the smaller of the two readings is meant. */
 export function dissectNull(layer: LayerReader): Step {
-  const family = layer.number('Protocol Family', 4, (value) => String(nativeFamily(value)), familyNote);
+  const family = layer.packed(4, (value) => [
+    ['Protocol Family', String(nativeFamily(value)), familyNote(nativeFamily(value))],
+  ]);
   return carriesFamily(layer, nativeFamily(family));
 }
 
@@ -96,11 +98,12 @@ export function dissectLoop(layer: LayerReader): Step {
 }
 
 function nativeFamily(value: number): number {
-  return value > 0xffff ? (((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24)) >>> 0 : value;
+  const swapped = (value << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24);
+  return Math.min(value, swapped >>> 0);
 }
 
-function familyNote(value: number): string {
-  const kind = familyKind(nativeFamily(value));
+function familyNote(family: number): string {
+  const kind = familyKind(family);
   return kind === 'ipv4' ? 'IPv4' : kind === 'ipv6' ? 'IPv6' : 'not known here';
 }
 

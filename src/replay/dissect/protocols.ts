@@ -89,6 +89,7 @@ const ETHERTYPES: ReadonlyMap<number, string> = new Map([
   [0x8864, 'PPPoE session'],
   [0x88a8, '802.1ad VLAN'],
   [0x88cc, 'LLDP'],
+  [0x9100, 'VLAN'],
 ]);
 
 const ETHERTYPE_KINDS: ReadonlyMap<number, Kind> = new Map([
@@ -98,6 +99,7 @@ const ETHERTYPE_KINDS: ReadonlyMap<number, Kind> = new Map([
   [0x8100, 'vlan'],
   [0x86dd, 'ipv6'],
   [0x88a8, 'vlan'],
+  [0x9100, 'vlan'],
 ]);
 
 export function ethertypeName(type: number): string {

@@ -1,12 +1,10 @@
 /** Values as people read them. */
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 export function hexOf(data: DataView, offset: number, length: number): string {
   let text = '';
-  for (let i = 0; i < length; i++)
-    text += data
-      .getUint8(offset + i)
-      .toString(16)
-      .padStart(2, '0');
+  for (let i = 0; i < length; i++) text += HEX[data.getUint8(offset + i)];
   return text;
 }
 

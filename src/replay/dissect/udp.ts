@@ -39,7 +39,7 @@ function payloadKind(
   ports: readonly [source: number, destination: number],
 ): Kind {
   const { data, at: start, place } = layer;
-  if (place.knowledge.guePorts.has(ports[1])) return 'gue';
+  if (place.knowledge.guePorts.includes(ports[1])) return 'gue';
   const isHttps = ports.includes(HTTPS_PORT);
   // A short header may look like anything, but hardly like three reserved bytes of zero.
   if (isWireguard(data, start, end, missing) && !(isHttps && hasClientid(data, start))) return 'wireguard';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { dissect, MAX_DEPTH, MAX_LAYERS, oneLine, tree } from '../../../src/replay/dissect/dissect.js';
+import { ipOffset } from '../../../src/wire/link.js';
 import { makePacket, makeTooBig, wrapPacket } from '../../path/packets.js';
 import { readVectors } from '../../vectors.js';
 import { concat, dataOf, hex } from '../../wire/bytes.js';
@@ -157,6 +158,29 @@ describe('the bounds', () => {
     const bytes = ipv6(0, concat(...Array.from({ length: 31 }, () => header)));
     expectSound(bytes, dissect(bytes, RAW));
   });
+});
+
+it('finds the IP header where the path does', () => {
+  const link = fc.constantFrom(...LINKS);
+  const change = fc.tuple(fc.nat(24), fc.constantFrom(0, 2, 8, 0x45, 0x60, 0x81, 0x86, 0x88, 0xa8, 0xdd));
+  fc.assert(
+    fc.property(
+      link,
+      fc.array(change, { maxLength: 3 }),
+      fc.nat(80),
+      ([linkType, header], changes, length) => {
+        const bytes = concat(header, makePacket()).slice(0, length);
+        for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value;
+        const offset = ipOffset(linkType, dataOf(bytes), 0, bytes.length);
+        const first = dissect(bytes, linkType).find(
+          ({ protocol }) => protocol === 'IPv4' || protocol === 'IPv6',
+        );
+        if (offset >= 0) expect(first?.offset).toBe(offset);
+        else expect(first).toBeUndefined();
+      },
+    ),
+    { numRuns: 2000 },
+  );
 });
 
 it('an unknown link type is payload, an empty packet nothing', () => {

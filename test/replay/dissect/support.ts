@@ -4,13 +4,12 @@ import { writeTransportChecksum } from '../../../src/wire/checksum.js';
 import { IpPacket } from '../../../src/wire/ip.js';
 import { encodeIpv4Into, IPV4_DF } from '../../../src/wire/ipv4.js';
 import { encodeIpv6Into } from '../../../src/wire/ipv6.js';
+import { LINKTYPE } from '../../../src/wire/link.js';
 import { encodeUdpInto } from '../../../src/wire/udp.js';
 import { addressBytes, CLIENT4, CLIENT6, VIP4, VIP6 } from '../../path/packets.js';
 import { concat, dataOf, hex } from '../../wire/bytes.js';
 
-/** LINKTYPE_ numbers. */
-export const ETHERNET = 1;
-export const RAW = 101;
+export const { ETHERNET, RAW } = LINKTYPE;
 
 export interface IpSpec {
   readonly flagsAndOffset?: number;
