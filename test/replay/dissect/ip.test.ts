@@ -212,7 +212,9 @@ describe('IPv6', () => {
       Tag: '0x002a',
       'Segment List[0]': '2001:db8::1',
     });
-    expect(valuesOf(layerOf(layers, 'TCP')).Checksum).toMatch(/\(not checked: on its way to another address\)$/);
+    expect(valuesOf(layerOf(layers, 'TCP')).Checksum).toMatch(
+      /\(not checked: on its way to another address\)$/,
+    );
     expect(valuesOf(layerOf(routed('00'), 'TCP')).Checksum).toMatch(/\(correct\)$/);
   });
 
