@@ -5,6 +5,7 @@ import { benchHeap } from './heap.js';
 import { benchIo, missingForIo } from './io.js';
 import { MEMORY_CASES, runMemory } from './memory.js';
 import { benchPublish } from './publish.js';
+import { benchReplay, benchReplayMemory } from './replay.js';
 import { formatReport, type Row, type Skipped } from './report.js';
 import { compileNative, type NativePrograms } from './twin.js';
 import { checkTwin } from './twin-check.js';
@@ -35,6 +36,8 @@ const benchmarks: readonly Benchmark[] = [
   { name: 'heap', run: async (_programs, quick) => [await benchHeap(quick ? 2 : 3)] },
   { name: 'publish', run: () => benchPublish() },
   { name: 'vips', run: () => vipRows() },
+  { name: 'replay', run: (_programs, quick) => benchReplay(quick ? 3 : 11) },
+  { name: 'replay-memory', run: (_programs, quick) => benchReplayMemory(quick) },
   {
     name: 'tun',
     missing: missingForIo,
