@@ -16,22 +16,33 @@ export function formatIpv4(address: number): string {
  */
 export function formatIpv6(data: DataView, offset: number): string {
   if (isIpv4Mapped(data, offset)) return `::ffff:${formatIpv4(data.getUint32(offset + 12))}`;
-  const groups: string[] = [];
-  let gapStart = 0;
-  let gapLength = 0;
+  let gapStart = 8;
+  let gapLength = 1;
   let run = 0;
   for (let i = 0; i < 8; i++) {
-    const group = data.getUint16(offset + 2 * i);
-    groups.push(group.toString(16));
-    run = group === 0 ? run + 1 : 0;
+    run = data.getUint16(offset + 2 * i) === 0 ? run + 1 : 0;
     if (run > gapLength) {
       gapLength = run;
       gapStart = i + 1 - run;
     }
   }
-  if (gapLength < 2) return groups.join(':');
-  return `${groups.slice(0, gapStart).join(':')}::${groups.slice(gapStart + gapLength).join(':')}`;
+  // Written group by group: captures are commented by the million.
+  let text = '';
+  for (let i = 0; i < 8; i++) {
+    if (i === gapStart) {
+      text += '::';
+      i += gapLength - 1;
+      continue;
+    }
+    const group = data.getUint16(offset + 2 * i);
+    groupTexts[group] ??= group.toString(16);
+    text += text === '' || text.endsWith(':') ? groupTexts[group] : `:${groupTexts[group]}`;
+  }
+  return text;
 }
+
+/** Filled as groups are met. */
+const groupTexts: string[] = [];
 
 /** ::ffff:0:0/96 (RFC 4291 section 2.5.5.2). */
 function isIpv4Mapped(data: DataView, offset: number): boolean {
