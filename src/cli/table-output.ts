@@ -42,8 +42,12 @@ const MEANING: Readonly<Record<ChangeKind, string>> = {
   'second-hop-changed': 'another second hop',
 };
 
-export function describeDiff(diff: TableDiff): string {
-  const parts = [`version ${diff.versionBefore} -> ${diff.versionAfter}`];
+/** @param heading the first line */
+export function describeDiff(
+  diff: TableDiff,
+  heading = `version ${diff.versionBefore} -> ${diff.versionAfter}`,
+): string {
+  const parts = [heading];
   if (diff.trafficsetChanged) parts.push('the tables are for different trafficsets');
   if (diff.hashKeyChanged) parts.push('the hash keys differ: every flow moves to another bucket');
   if (diff.bucketCountChanged)
@@ -72,6 +76,10 @@ export function describeDiff(diff: TableDiff): string {
 
 /** All of a diff for programs: addresses in dotted form, no second hop as null. */
 export function diffToJson(diff: TableDiff): string {
+  return JSON.stringify(diffToData(diff), null, 2);
+}
+
+export function diffToData(diff: TableDiff): object {
   const address = (dip: number) => (dip === 0 ? null : formatIpv4(dip));
   const servers = diff.servers.map((server) => ({ ...server, dip: address(server.dip) }));
   const rows = diff.rows.map((row) => ({
@@ -79,7 +87,7 @@ export function diffToJson(diff: TableDiff): string {
     before: row.before.map(address),
     after: row.after.map(address),
   }));
-  return JSON.stringify({ ...diff, servers, rows }, null, 2);
+  return { ...diff, servers, rows };
 }
 
 function describeChanges(diff: TableDiff): string {
@@ -95,7 +103,7 @@ function describeChanges(diff: TableDiff): string {
 }
 
 /** The key is a secret; whether two tables have the same one is not. */
-function fingerprint(key: Uint8Array): string {
+export function fingerprint(key: Uint8Array): string {
   return createHash('sha256').update(key).digest('hex').slice(0, 8);
 }
 
@@ -108,11 +116,11 @@ function change(before: number, after: number): string {
   return delta === 0 ? `${after}` : `${before} -> ${after} (${delta > 0 ? '+' : ''}${delta})`;
 }
 
-function count(number: number, word: string): string {
+export function count(number: number, word: string): string {
   return `${number} ${word}${number === 1 ? '' : 's'}`;
 }
 
-function grid(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+export function grid(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const table = new Table({ head: [...head], style: { head: [], border: [], compact: true } });
   for (const row of rows) table.push([...row]);
   return table.toString();

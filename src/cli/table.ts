@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Command, InvalidArgumentError, Option } from 'commander';
-import { parseIpv4 } from '../table/address.js';
+import { Command, Option } from 'commander';
 import { checkTable, checkTableInCluster, type TableProblem } from '../table/check.js';
 import { type ClusterConfig, loadCluster } from '../table/cluster.js';
 import { diffTables } from '../table/diff.js';
@@ -11,6 +10,8 @@ import { readTableFile, writeTableFile } from '../table/table-file.js';
 import { encodeTableJson } from '../table/table-json.js';
 import { ExitCode } from './exit.js';
 import { wholeNumber } from './options.js';
+import { type Comparison, diffGlb, makeFromGlb, showGlb } from './table-glb.js';
+import { dip, fraction, hashKey, print, rowRange, servers, usage } from './table-options.js';
 import { describeDiff, describeRows, describeTable, diffToJson, summarize } from './table-output.js';
 
 /** `twohop table`: forwarding tables as files. */
@@ -25,9 +26,13 @@ export function tableCommand(): Command {
 }
 
 const DEFAULT_BUCKETS = 65536;
+/** Options that change a table. */
+const EDITS = ['clearSecondHops', 'add', 'drain', 'secondHop', 'swap'];
 
 interface MakeOptions {
   readonly from?: string;
+  readonly glb?: string;
+  readonly glbTable?: number;
   readonly trafficset?: string;
   readonly buckets: number;
   readonly server?: readonly ServerWeight[];
@@ -75,6 +80,17 @@ function makeCommand(): Command {
         'tableVersion',
       ]),
     )
+    .addOption(
+      new Option(
+        '--glb <file>',
+        "tables of GitHub's director: its forwarding_table.json, or the binary made of it",
+      ).conflicts(['from', 'server', 'buckets', 'seed', ...EDITS]),
+    )
+    .option(
+      '--glb-table <n>',
+      'with --glb and --trafficset: which of its tables, from 0',
+      wholeNumber(0, 2 ** 32 - 1),
+    )
     .option('--clear-second-hops', 'forget all second hops: connections that still live there break')
     .option('--add <dip>', 'a server takes its share of first slots; who was first becomes second', dip)
     .option('--drain <dip>', 'a server leaves all first slots and is kept as second hop', dip)
@@ -91,12 +107,20 @@ function makeCommand(): Command {
       `
 Drain and add speak of TCP: new connections go to the first hop. UDP flows go to the second.
 
+--glb alone writes the binary that GitHub's director loads, with all its tables. With --trafficset it writes a
+forwarding table with GLB's rows: the primary is first hop, the secondary second hop, and both must be IPv4. Twohop's
+hash is another one, with a key of 8 bytes, so flows land in other rows than GLB puts them.
+
 Examples:
   twohop table make --trafficset web --server 10.0.1.1 --server 10.0.2.1=2 -o web.table
   twohop table make --from web.table --drain 10.0.2.1 -o web.table
-  twohop table make --from web.table --json -o web.json`,
+  twohop table make --from web.table --json -o web.json
+  twohop table make --glb forwarding_table.json -o director.bin
+  twohop table make --glb forwarding_table.json --trafficset web --glb-table 0 -o web.table`,
     )
     .action((options: MakeOptions, command: Command) => {
+      if (options.glb !== undefined) return makeFromGlb({ ...options, glb: options.glb }, command);
+      if (options.glbTable !== undefined) usage(command, '--glb-table belongs to --glb');
       const table =
         options.from === undefined
           ? newTable(options, command)
@@ -140,14 +164,16 @@ function edit(old: ForwardingTable, options: MakeOptions, command: Command): For
 
 interface ShowOptions {
   readonly rows?: readonly [number, number];
+  readonly glbTable?: number;
   readonly json?: true;
 }
 
 function showCommand(): Command {
   return new Command('show')
     .description('show the shares of the servers, or the rows')
-    .argument('<file>', 'a forwarding table, in either form')
+    .argument('<file>', "a forwarding table in either form, or the binary of GitHub's director")
     .option('--rows <a-b>', 'show these buckets', rowRange)
+    .option('--glb-table <n>', 'of a binary of GLB: this table only, from 0', wholeNumber(0, 2 ** 32 - 1))
     .addOption(
       new Option('--json', 'print the readable form of the whole table, hash key included').conflicts('rows'),
     )
@@ -159,9 +185,12 @@ The summary shows a fingerprint of the hash key, not the key: it is a secret.
 Examples:
   twohop table show web.table
   twohop table show web.table --rows 0-15
-  twohop table show web.table --json | jq '.rows | length'`,
+  twohop table show web.table --json | jq '.rows | length'
+  twohop table show director.bin --glb-table 0 --rows 0-15`,
     )
-    .action((file: string, options: ShowOptions) => {
+    .action((file: string, options: ShowOptions, command: Command) => {
+      if (showGlb(file, options)) return;
+      if (options.glbTable !== undefined) usage(command, '--glb-table is for a binary of GLB');
       const table = readTableFile(file);
       if (options.json) process.stdout.write(encodeTableJson(table));
       else print(options.rows === undefined ? describeTable(table) : describeRows(table, ...options.rows));
@@ -171,8 +200,8 @@ Examples:
 function diffCommand(): Command {
   return new Command('diff')
     .description('compare two tables: what changed, for whom, and what breaks')
-    .argument('<old>', 'a forwarding table')
-    .argument('<new>', 'another one')
+    .argument('<old>', "a forwarding table, or a binary of GitHub's director")
+    .argument('<new>', 'another one of its kind')
     .option('--rows <n>', 'list this many changed buckets', wholeNumber(0, MAX_BUCKETS), 20)
     .option('--json', 'print everything as JSON')
     .addHelpText(
@@ -186,7 +215,8 @@ Exit codes:
   1  they differ
   2  a table cannot be read, or the command line is wrong`,
     )
-    .action((oldFile: string, newFile: string, options: { readonly rows: number; readonly json?: true }) => {
+    .action((oldFile: string, newFile: string, options: Comparison) => {
+      if (diffGlb(oldFile, newFile, options)) return;
       const diff = diffTables(readTableFile(oldFile), readTableFile(newFile), options.rows);
       print(options.json ? diffToJson(diff) : describeDiff(diff));
       if (diff.differs) process.exitCode = ExitCode.Failed;
@@ -234,51 +264,4 @@ function checkFile(file: string, cluster: ClusterConfig | undefined): void {
   for (const { severity, code, message } of problems) print(`${file}: ${severity}: ${code}: ${message}`);
   if (problems.some(({ severity }) => severity === 'error')) process.exitCode = ExitCode.Failed;
   else print(`${file}: ok: ${summarize(table)}`);
-}
-
-/** Ends with a message about the command line. */
-function usage(command: Command, message: string): never {
-  return command.error(`error: ${message}`, { exitCode: ExitCode.Usage });
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-function servers(text: string, earlier: readonly ServerWeight[] = []): readonly ServerWeight[] {
-  const [address, weight] = text.split('=', 2);
-  return [...earlier, { dip: dip(address), weight: weight === undefined ? 1 : decimal(weight) }];
-}
-
-function dip(text: string): number {
-  try {
-    return parseIpv4(text);
-  } catch (error) {
-    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
-  }
-}
-
-function hashKey(text: string): Uint8Array {
-  if (text === 'random') return randomBytes(HASH_KEY_LENGTH);
-  if (/^[0-9a-f]{16}$/i.test(text)) return Buffer.from(text, 'hex');
-  throw new InvalidArgumentError('Give 16 hexadecimal digits, or "random".');
-}
-
-function fraction(text: string): number {
-  const value = decimal(text);
-  if (value >= 0 && value <= 1) return value;
-  throw new InvalidArgumentError('Give a number from 0 to 1.');
-}
-
-function decimal(text: string): number {
-  if (/^\d+(\.\d+)?$/.test(text)) return Number(text);
-  throw new InvalidArgumentError(`${JSON.stringify(text)} is no number like 2 or 0.5.`);
-}
-
-function rowRange(text: string): readonly [number, number] {
-  const match = /^(\d{1,8})(?:-(\d{1,8}))?$/.exec(text);
-  const first = Number(match?.[1] ?? Number.NaN);
-  const last = Number(match?.[2] ?? first);
-  if (first <= last) return [first, last];
-  throw new InvalidArgumentError('Give buckets like 0-15, low end first.');
 }

@@ -7,6 +7,8 @@
  *   the DPDK director, which fills the outer UDP checksum and drops what it cannot read.
  * - `katran`: `balancer.bpf.c` of facebookincubator/katran, as far as a load balancer that wraps in GUE can follow:
  *   its decisions and the fields it hashes. Its hash ring and its wrappers are its own, and ours stand in for them.
+ *
+ * `native-notes/forwarder-profiles.md` has the fields as a table, and says where `twohop` differs and why.
  */
 
 /** What of a flow goes into its key. */
