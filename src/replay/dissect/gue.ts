@@ -44,7 +44,7 @@ export function dissectGue(layer: LayerReader): Step {
   if (isControl) return layer.carries('payload');
   if (protocol === IP_PROTOCOL_IPIP) return layer.carries('ipv4');
   if (protocol === IP_PROTOCOL_IPV6) return layer.carries('ipv6');
-  layer.problem(`what it wraps (${protocolName(protocol)}) is neither IPv4 nor IPv6`);
+  layer.problem(`protocol ${protocol} is neither IPv4 nor IPv6`);
   return layer.carries('payload', layer.limit, protocolName(protocol));
 }
 

@@ -58,7 +58,7 @@ describe('GUE', () => {
     ['a reserved bit', '01040000 01000000', /reserved bits/, 'IPv4'],
     ['a reserved byte', '01040000 00010000', /reserved bits/, 'IPv4'],
     ['a flag', '02040800 00000000 00000000', /flags 0x0800/, 'IPv4'],
-    ['another protocol', '01060000 00000000', /\(TCP\) is neither IPv4 nor IPv6/, 'TCP'],
+    ['another protocol', '01060000 00000000', /protocol 6 is neither IPv4 nor IPv6/, 'TCP'],
     ['a control message', '21010000 00000000', /a control message/, 'Payload'],
     ['variant 2', '80040000', /variant 2 is not known/, 'Payload'],
     ['IPv6 where IPv4 is announced', '01290000 00000000', undefined, 'IPv6'],
