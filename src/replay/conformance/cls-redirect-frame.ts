@@ -2,6 +2,7 @@ import type { ProfiledRedirector } from '../../path/profile/profiled-redirector.
 import type { RedirectAction } from '../../path/profile/redirect-reason.js';
 import type { RedirectEvent, RedirectStep } from '../../path/profile/redirect-trace.js';
 import { IP_PROTOCOL_IPV6 } from '../../wire/ip.js';
+import { AT_ETHERTYPE, ETHERNET_HEADER, ETHERTYPE_IPV4, ETHERTYPE_IPV6, MAC } from './ethernet.js';
 
 /**
  * The published program's surroundings: it is a traffic-control filter, sees Ethernet frames, gives the filter's
@@ -19,11 +20,6 @@ export interface FrameOutcome {
   readonly steps: readonly RedirectStep[];
 }
 
-export const ETHERNET_HEADER = 14;
-const MAC = 6;
-const AT_ETHERTYPE = 12;
-const ETHERTYPE_IPV4 = 0x0800;
-const ETHERTYPE_IPV6 = 0x86dd;
 /** Of GUE's Proto in a frame: the program takes no outer IPv4 header with options. */
 const AT_GUE_PROTO = ETHERNET_HEADER + 20 + 8 + 1;
 

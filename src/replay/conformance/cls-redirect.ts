@@ -4,9 +4,10 @@ import { cloudflare } from '../../path/profile/redirector-profile.js';
 import { bareSite } from '../../path/profile/redirector-site.js';
 import { parseIpv4 } from '../../table/address.js';
 import { byteDiff } from './byte-diff.js';
-import { ETHERNET_HEADER, type FrameOutcome, runFrame } from './cls-redirect-frame.js';
+import { type FrameOutcome, runFrame } from './cls-redirect-frame.js';
 import { type ClsRedirectSockets, readSockets } from './cls-redirect-sockets.js';
-import { groupOf, malformedVector, type VectorFormat, type VectorResult } from './format.js';
+import { ETHERNET_HEADER } from './ethernet.js';
+import { accountOf, groupOf, malformedVector, type VectorFormat, type VectorResult } from './format.js';
 import { hexBytes, isRecord, shapeProblems } from './shape.js';
 
 /**
@@ -74,9 +75,7 @@ function runVector(
     group: groupOf(vector.name),
     name: vector.name,
     outcome: passed ? 'passed' : 'failed',
-    detail: passed
-      ? []
-      : [...differences, ...outcome.steps.map(({ what, because }) => `here: ${what}: ${because}`)],
+    detail: passed ? [] : [...differences, ...accountOf(outcome.steps)],
   };
 }
 

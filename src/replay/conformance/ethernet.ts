@@ -3,9 +3,9 @@
 export const ETHERNET_HEADER = 14;
 export const ETHERTYPE_IPV4 = 0x0800;
 export const ETHERTYPE_IPV6 = 0x86dd;
-
-const MAC = 6;
-const AT_ETHERTYPE = 2 * MAC;
+/** Bytes of an address; the destination's come first, then the source's. */
+export const MAC = 6;
+export const AT_ETHERTYPE = 2 * MAC;
 
 /** @returns the IP packet in a frame, with what the frame says it is; null where it carries none */
 export function splitFrame(

@@ -1,3 +1,5 @@
+import type { RedirectStep } from '../../path/profile/redirect-trace.js';
+
 /**
  * Vectors: packets (or other inputs) with what a published system made of them. A format knows the files of one
  * system: what they look like, and how to ask ours the same questions.
@@ -37,6 +39,11 @@ export class ConformanceError extends Error {
 export function groupOf(name: string): string {
   const slash = name.indexOf('/');
   return slash < 0 ? name : name.slice(0, slash);
+}
+
+/** The account of a model, for the detail of a vector that failed. */
+export function accountOf(steps: readonly RedirectStep[]): string[] {
+  return steps.map(({ what, because }) => `here: ${what}: ${because}`);
 }
 
 /** A vector that does not have the format's shape. @param index in the file, from 0 */

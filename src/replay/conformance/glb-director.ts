@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ListedSockets } from '../../io/listed-sockets.js';
 import {
   type ForwarderProfile,
   github,
@@ -6,11 +7,17 @@ import {
   type KeyField,
 } from '../../path/profile/forwarder-profile.js';
 import type { ForwarderSite } from '../../path/profile/forwarder-site.js';
-import { type ForwardOutcome, ProfiledForwarder } from '../../path/profile/profiled-forwarder.js';
+import { ProfiledForwarder } from '../../path/profile/profiled-forwarder.js';
 import { formatIpv4 } from '../../wire/address.js';
 import { ETHERTYPE_IPV4, etherFrame, splitFrame } from './ethernet.js';
-import { ConformanceError, malformedVector, type VectorFormat, type VectorResult } from './format.js';
-import { glbSite, NO_SOCKETS, readGlbTables } from './glb-site.js';
+import {
+  accountOf,
+  ConformanceError,
+  malformedVector,
+  type VectorFormat,
+  type VectorResult,
+} from './format.js';
+import { glbSite, readGlbTables } from './glb-site.js';
 import { compareBytes, hexBytes, ipv4, isRecord, shapeProblems } from './shape.js';
 
 /**
@@ -36,14 +43,16 @@ const hashFields = z
       [fields.dst_port, 'destination-port'],
     ];
     return names.filter(([enabled]) => enabled).map(([, name]) => name);
-  })
-  .refine((fields) => fields.length > 0, { error: 'expected at least one field to be true' });
+  });
 
 const configShape = z.object({
   outbound_src_ip: ipv4,
   outbound_gateway_mac: macAddress,
-  hash_fields: hashFields.nullish(),
-  alt_hash_fields: hashFields.nullish(),
+  hash_fields: hashFields
+    .refine((fields) => fields.length > 0, { error: 'expected at least one field to be true' })
+    .nullish(),
+  // Without any field there is no second key.
+  alt_hash_fields: hashFields.transform((fields) => (fields.length === 0 ? null : fields)).nullish(),
   table_index: z.int().nonnegative().default(0),
   vectors: z.array(z.unknown()),
 });
@@ -111,8 +120,9 @@ function* runConfig(group: string, config: Config, site: ForwarderSite): Generat
     keyFields: config.hash_fields ?? profile.keyFields,
     alternativeKeyFields: config.alt_hash_fields ?? null,
   });
-  const xdp = new ProfiledForwarder(configured(github), site, NO_SOCKETS);
-  const dpdk = new ProfiledForwarder(configured(githubDpdk), site, NO_SOCKETS);
+  const sockets = new ListedSockets();
+  const xdp = new ProfiledForwarder(configured(github), site, sockets);
+  const dpdk = new ProfiledForwarder(configured(githubDpdk), site, sockets);
   for (const [index, value] of config.vectors.entries()) {
     const name = `${group}/${index}`;
     const vector = vectorShape.safeParse(value);
@@ -134,7 +144,10 @@ function compare(vector: Vector, config: Config, xdp: ProfiledForwarder, dpdk: P
   if (outcome === null || frame === null || !sent || expected === undefined) {
     if (!sent && expected === undefined) return [];
     const wanted = expected === undefined ? 'not to be encapsulated' : 'to be encapsulated';
-    return [`expected ${wanted}, got ${outcome?.reason ?? 'no IP packet'}`, ...story(outcome)];
+    return [
+      `expected ${wanted}, got ${outcome?.reason ?? 'no IP packet'}`,
+      ...accountOf(outcome?.steps ?? []),
+    ];
   }
   const lines = [
     ...differing('hash', vector.hash?.toLowerCase(), outcome.hash),
@@ -151,14 +164,10 @@ function compare(vector: Vector, config: Config, xdp: ProfiledForwarder, dpdk: P
     const { bytes } = dpdk.process(frame.packet, frame.version);
     lines.push(...compareBytes('out_dpdk', vector.out_dpdk, framed(bytes)));
   }
-  return lines.length === 0 ? [] : [...lines, ...story(outcome)];
+  return lines.length === 0 ? [] : [...lines, ...accountOf(outcome.steps)];
 }
 
 /** What the file does not say is not compared. */
 function differing<T>(name: string, expected: T | undefined, got: T): string[] {
   return expected === undefined || expected === got ? [] : [`${name}: expected ${expected}, got ${got}`];
-}
-
-function story(outcome: ForwardOutcome | null): string[] {
-  return (outcome?.steps ?? []).map(({ what, because }) => `here: ${what}: ${because}`);
 }

@@ -1,6 +1,4 @@
 import type { ForwarderService, ForwarderSite } from '../../path/profile/forwarder-site.js';
-import type { SocketLookup } from '../../path/sockets.js';
-import { SocketState } from '../../path/sockets.js';
 import { glbForwardingTableShape } from '../../table/glb/forwarding-json.js';
 import { GLB_ROWS, type GlbTable } from '../../table/glb/glb-table.js';
 import { buildGlbTable } from '../../table/glb/rendezvous.js';
@@ -44,11 +42,3 @@ export function glbSite(table: GlbTable, index: number, address: number, port: n
   };
   return { address, port, mtu: 0xffff, serviceOf: () => service };
 }
-
-/** For stages that ask no sockets. */
-export const NO_SOCKETS: SocketLookup = {
-  resolve: (queries) => queries.state.fill(SocketState.None, 0, queries.count),
-  synAccepted: () => {},
-  completesCookie: () => false,
-  delivered: () => {},
-};

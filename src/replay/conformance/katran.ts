@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ListedSockets } from '../../io/listed-sockets.js';
 import type { ForwardAction } from '../../path/profile/forward-reason.js';
 import { katran } from '../../path/profile/forwarder-profile.js';
 import type { ForwarderSite } from '../../path/profile/forwarder-site.js';
@@ -12,8 +13,7 @@ import { encodeIpv4Into } from '../../wire/ipv4.js';
 import { encodeIpv6Into } from '../../wire/ipv6.js';
 import { TCP_HEADER } from '../../wire/tcp.js';
 import { ETHERNET_HEADER, splitFrame } from './ethernet.js';
-import { malformedVector, type VectorFormat, type VectorResult } from './format.js';
-import { NO_SOCKETS } from './glb-site.js';
+import { accountOf, malformedVector, type VectorFormat, type VectorResult } from './format.js';
 import { whyNotAsked } from './katran-question.js';
 import { katranSite } from './katran-world.js';
 import { type KatranWrapped, traceOf, unwrapKatran } from './katran-wrapper.js';
@@ -99,7 +99,7 @@ function compareOther(retval: string): string[] {
 }
 
 function compare(fixture: Fixture, packet: Uint8Array, version: 4 | 6, site: ForwarderSite): string[] {
-  const forwarder = new ProfiledForwarder(katran, site, NO_SOCKETS);
+  const forwarder = new ProfiledForwarder(katran, site, new ListedSockets());
   const outcome = forwarder.process(packet, version);
   const lines: string[] = [];
   if (outcome.action !== ACTIONS[fixture.retval]) {
@@ -114,7 +114,7 @@ function compare(fixture: Fixture, packet: Uint8Array, version: 4 | 6, site: For
     lines.push(...compareBytes('passed on', fixture.out.subarray(ETHERNET_HEADER), outcome.bytes));
   }
   if (lines.length === 0) return [];
-  return [...lines, ...outcome.steps.map(({ what, because }) => `here: ${what}: ${because}`)];
+  return [...lines, ...accountOf(outcome.steps)];
 }
 
 function compareSent({ out }: Fixture, packet: Uint8Array, outcome: ForwardOutcome): string[] {

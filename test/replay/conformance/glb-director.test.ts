@@ -82,6 +82,7 @@ describe("vectors of GitHub's director", () => {
   it('use the table that the configuration names, and the source address where no fields are', () => {
     const file = small();
     file.configs['src-only'].hash_fields = null;
+    file.configs['src-only'].alt_hash_fields = { src_addr: false };
     expect(tally(glbDirector.run(file))).toEqual({ passed: 60, failed: 0, 'not-asked': 0 });
     file.forwarding_table.tables.reverse();
     for (const config of Object.values(file.configs)) config.table_index = 1;
