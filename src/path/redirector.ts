@@ -123,20 +123,21 @@ export class Redirector {
     const first = data.getInt32(offset);
     const udp = offset + ((first >>> 22) & 0x3c);
     const outerLength = first & 0xffff;
-    const end = offset + outerLength;
-    if (first >>> 28 !== 4 || udp - offset < IPV4 || outerLength > present || end < udp) {
+    const outerEnd = offset + outerLength;
+    if (first >>> 28 !== 4 || udp - offset < IPV4 || outerLength > present || outerEnd < udp) {
       return VERDICT.DropMalformedGue;
     }
     // More fragments, or an offset.
     if ((data.getUint16(offset + FLAGS_AT) & 0x3fff) !== 0) return VERDICT.DropFragment;
     if (data.getUint8(offset + PROTOCOL_AT) !== UDP) return VERDICT.DropNotOurs;
-    if (end - udp < WRAPPER_MINIMUM) return VERDICT.DropMalformedGue;
-    if (
-      data.getInt32(offset + DESTINATION_AT) !== state.self ||
-      data.getUint16(udp + PORT_AT) !== state.port
-    ) {
+    if (outerEnd - udp < WRAPPER_MINIMUM) return VERDICT.DropMalformedGue;
+    // The port, and behind it the length of the datagram: what lies beyond that is not GUE's.
+    const portAndLength = data.getInt32(udp + PORT_AT);
+    if (data.getInt32(offset + DESTINATION_AT) !== state.self || portAndLength >>> 16 !== state.port) {
       return VERDICT.DropNotOurs;
     }
+    const end = udp + (portAndLength & 0xffff);
+    if (end > outerEnd) return VERDICT.DropMalformedGue;
     if (!state.isUnderlay(data.getInt32(offset + SOURCE_AT))) return VERDICT.DropStranger;
 
     // GUE variant and control bit must be 0, as must the flags.

@@ -109,7 +109,7 @@ export function readWrapper({ profile, site, data: packet, trace }: Reading): Wr
   if (isFragment) return fragment();
   if (profile.udpLength === 'checked') {
     const length = packet.getUint16(udp + UDP_AT_LENGTH);
-    if (length < LEAST_BEHIND_IP || length > end - udp) {
+    if (length > end - udp) {
       return malformed(`the outer UDP length is ${length}, and ${end - udp} bytes are there`);
     }
     end = udp + length;
@@ -141,29 +141,23 @@ function readGue(
   }
   const words = first & 0x1f;
   const hopCount = packet.getUint8(gue + GUE_AT_HOP_COUNT);
-  if (words !== 1 + hopCount) {
-    trace.count('error malformed encapsulation');
+  const isContradiction = words !== 1 + hopCount;
+  const privateFlags = packet.getUint8(gue + GUE_AT_VERSION);
+  const refused = refusedPrivateFlags(profile, privateFlags);
+  const reserved = packet.getUint8(gue + GUE_AT_RESERVED);
+  if (refused !== null) return malformed(refused);
+  // The one malformation that is not counted, unless there is another.
+  if (isContradiction) trace.count('error malformed encapsulation');
+  if (profile.privateVersion === 'checked' && reserved !== 0) {
+    trace.tell('The wrapper is malformed', `the reserved byte is ${reserved}, not 0`);
+    return 'drop_malformed_gue';
+  }
+  if (isContradiction) {
     trace.tell(
       'The hop list contradicts itself',
       `GUE has ${words} words of private data, for ${hopCount} hops`,
     );
     return 'drop_hop_list';
-  }
-
-  const privateFlags = packet.getUint8(gue + GUE_AT_VERSION);
-  if (profile.privateVersion === 'checked' && (privateFlags & PRIVATE_VERSION) !== 0) {
-    return malformed(`the version of the private data is ${privateFlags >>> 4}, not 0`);
-  }
-  const reserved = packet.getUint8(gue + GUE_AT_RESERVED);
-  if (profile.privateVersion === 'checked' && reserved !== 0) {
-    trace.tell('The wrapper is malformed', `the reserved byte is ${reserved}, not 0`);
-    return 'drop_malformed_gue';
-  }
-  if (profile.unusedBits === 'refused' && (privateFlags & UNUSED_BITS) !== 0) {
-    return malformed('a bit of the private data is set that nobody has given a meaning');
-  }
-  if (profile.lastHopGre === 'refused' && (privateFlags & LAST_HOP_GRE) !== 0) {
-    return malformed('it asks for GRE on the way to the last hop, which is not understood here');
   }
 
   const nextHop = packet.getUint8(gue + GUE_AT_NEXT_HOP);
@@ -191,6 +185,20 @@ function readGue(
     forwardSyn: profile.forwardSyn === 'followed' && (privateFlags & FORWARD_SYN) !== 0,
     gre: profile.lastHopGre === 'followed' && (privateFlags & LAST_HOP_GRE) !== 0 && unused === 0,
   };
+}
+
+/** @returns what is wrong with the first byte of the private data, or null */
+function refusedPrivateFlags(profile: RedirectorProfile, flags: number): string | null {
+  if (profile.privateVersion === 'checked' && (flags & PRIVATE_VERSION) !== 0) {
+    return `the version of the private data is ${flags >>> 4}, not 0`;
+  }
+  if (profile.unusedBits === 'refused' && (flags & UNUSED_BITS) !== 0) {
+    return 'a bit of the private data is set that nobody has given a meaning';
+  }
+  if (profile.lastHopGre === 'refused' && (flags & LAST_HOP_GRE) !== 0) {
+    return 'it asks for GRE on the way to the last hop, which is not understood here';
+  }
+  return null;
 }
 
 function findHop(

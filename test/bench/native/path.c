@@ -220,6 +220,8 @@ static inline enum verdict redirect_judge(const struct state *state, struct owne
   const uint8_t *udp = data + outer.transport;
   if (outer.end - outer.transport < WRAPPER_MINIMUM) return DROP_MALFORMED_GUE;
   if (get32(data + offset + 16) != state->dip || get16(udp + 2) != state->port) return DROP_NOT_OURS;
+  int end = outer.transport + get16(udp + 4);
+  if (end > outer.end) return DROP_MALFORMED_GUE;
   if (!is_underlay(state, get32(data + offset + 12))) return DROP_STRANGER;
 
   uint32_t gue = get32(udp + 8);
@@ -232,10 +234,10 @@ static inline enum verdict redirect_judge(const struct state *state, struct owne
   int next_hop = private_data >> 8 & 0xff;
   int hop_count = private_data & 0xff;
   int start = outer.transport + 12 + header_words * 4;
-  if (header_words != 1 + hop_count || next_hop > hop_count || start > outer.end) return DROP_HOP_LIST;
+  if (header_words != 1 + hop_count || next_hop > hop_count || start > end) return DROP_HOP_LIST;
 
   struct classified found;
-  enum packet_class kind = classify(&found, state, data, start, outer.end);
+  enum packet_class kind = classify(&found, state, data, start, end);
   batch->trafficset[i] = found.trafficset;
   if (kind == CLASS_MALFORMED_IP) return DROP_MALFORMED_IP;
   if (protocol != (found.packet.version == 4 ? PROTOCOL_IPIP : PROTOCOL_IPV6)) return DROP_MALFORMED_IP;
