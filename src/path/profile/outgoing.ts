@@ -63,7 +63,7 @@ function cutInner(data: DataView, { inner, end, protocol }: Wrapper): number {
 /** The same wrapper one step further: it now comes from here, goes to the hop, and the next hop is the one after. */
 export function sendOn({ profile, data, trace }: Reading, wrapper: Wrapper, hop: number): Outgoing {
   trace.count('forwarded gue');
-  const bytes = bytesOf(data, 0, endOfOuter(profile, data));
+  const bytes = bytesOf(data, 0, endOfOuter(profile, data, wrapper));
   const out = new DataView(bytes.buffer);
   const source = data.getUint32(IPV4_AT_SOURCE);
   out.setUint32(IPV4_AT_SOURCE, data.getUint32(IPV4_AT_DESTINATION));
@@ -134,9 +134,10 @@ export function sendOnInGre({ site, data, trace }: Reading, wrapper: Wrapper, ho
   return { reason: 'redirect_gre', bytes };
 }
 
-function endOfOuter(profile: RedirectorProfile, data: DataView): number {
+/** Where the outer packet ends by its own length, if that can be. */
+function endOfOuter(profile: RedirectorProfile, data: DataView, { inner }: Wrapper): number {
   if (profile.outerPadding === 'kept') return data.byteLength;
-  return Math.min(data.byteLength, Math.max(IPV4_HEADER, data.getUint16(IPV4_AT_TOTAL_LENGTH)));
+  return Math.min(data.byteLength, Math.max(inner, data.getUint16(IPV4_AT_TOTAL_LENGTH)));
 }
 
 function writeHeaderChecksum(header: DataView, length: number): void {
