@@ -123,7 +123,7 @@ function describeReport(report: FileReport): string {
     style: { head: [], border: [], compact: true },
   });
   for (const { group, passed, failed, notAsked } of report.groups) {
-    table.push([group, passed, failed === 0 ? failed : pc.red(failed), notAsked]);
+    table.push([printable(group), passed, failed === 0 ? failed : pc.red(failed), notAsked]);
   }
   if (report.groups.length > 1) table.push(['all', report.passed, report.failed, report.notAsked]);
   const parts = [`${pc.bold(report.path)}: ${report.format}`, table.toString()];
@@ -131,13 +131,20 @@ function describeReport(report: FileReport): string {
   const more = report.failed - report.failures.length;
   if (more > 0) parts.push(`and ${more} more failed: see them with --failures ${report.failed}`);
   if (report.left.length > 0) {
-    parts.push('not asked:', ...report.left.map(({ name, detail }) => `  ${name}: ${detail.join(' ')}`));
+    const lines = report.left.map(({ name, detail }) => printable(`  ${name}: ${detail.join(' ')}`));
+    parts.push('not asked:', ...lines);
   }
   return `${parts.join('\n')}\n`;
 }
 
 function describeFailure({ name, detail }: VectorResult): string {
-  return [`${pc.red('failed')} ${name}`, ...detail.map((line) => `  ${line}`)].join('\n');
+  const lines = detail.map((line) => printable(`  ${line}`));
+  return [`${pc.red('failed')} ${printable(name)}`, ...lines].join('\n');
+}
+
+/** What stands in a file must not steer the terminal. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, '?');
 }
 
 function print(text: string): void {

@@ -1,15 +1,13 @@
 import { InvalidArgumentError, Option } from 'commander';
 
-/** What `twohop testbed` and `twohop demo` share. */
+/** What several commands share. */
 
 /** A whole number from `least` to `most`. */
 export function count(most: number, least = 1): (text: string) => number {
   return (text) => {
-    const value = /^\d{1,6}$/.test(text) ? Number(text) : 0;
-    if (value < least || value > most) {
-      throw new InvalidArgumentError(`It has to be a whole number from ${least} to ${most}.`);
-    }
-    return value;
+    const value = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`It has to be a whole number from ${least} to ${most}.`);
   };
 }
 

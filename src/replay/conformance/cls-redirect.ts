@@ -18,15 +18,18 @@ import { hexBytes, isRecord, shapeProblems } from './shape.js';
  * nothing else is.
  */
 
+/** Longer names are none, and would drown what is printed. */
+const identifier = z.string().min(1).max(200);
+
 const vectorShape = z.object({
-  name: z.string().min(1),
+  name: identifier,
   in: hexBytes.refine((frame) => frame.length >= ETHERNET_HEADER, {
     error: `expected an Ethernet frame of at least ${ETHERNET_HEADER} bytes`,
   }),
-  verdict: z.string(),
+  verdict: identifier,
   action: z.enum(['pass', 'drop', 'decap', 'forward_gue', 'forward_gre']),
   out: hexBytes.nullable(),
-  counters: z.record(z.string(), z.int().nonnegative()),
+  counters: z.record(identifier, z.int().nonnegative()),
   /** MTU of the device where it was not {@link DEFAULT_MTU}. */
   ifmtu: z.int().positive().optional(),
 });
@@ -118,5 +121,6 @@ function encapsulationOf(source: unknown): typeof DEFAULT_ENCAPSULATION {
 }
 
 function nameOf(vector: unknown): string | null {
-  return isRecord(vector) && typeof vector.name === 'string' && vector.name !== '' ? vector.name : null;
+  const name = identifier.safeParse(isRecord(vector) ? vector.name : null);
+  return name.success ? name.data : null;
 }

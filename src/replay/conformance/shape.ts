@@ -37,7 +37,9 @@ export function shapeProblems(error: z.ZodError, value: unknown): string[] {
   return error.issues.map((issue) => {
     const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)));
     const place = path.length === 0 ? '' : `${formatPath(path)}: `;
-    return `${place}${issue.message}, got ${show(valueAt(value, path))}`;
+    // What zod received is said better by showing it.
+    const message = issue.message.replace(/^Invalid input: /, '').replace(/, received .*$/, '');
+    return `${place}${message}, got ${show(valueAt(value, path))}`;
   });
 }
 
