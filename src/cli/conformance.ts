@@ -142,9 +142,12 @@ function describeFailure({ name, detail }: VectorResult): string {
   return [`${pc.red('failed')} ${printable(name)}`, ...lines].join('\n');
 }
 
-/** What stands in a file must not steer the terminal. */
-function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, '?');
+const LONGEST_LINE = 400;
+
+/** What stands in a file must not steer the terminal, nor fill it. */
+function printable(line: string): string {
+  const text = line.replace(/\p{Cc}/gu, '?');
+  return text.length <= LONGEST_LINE ? text : `${text.slice(0, LONGEST_LINE)}... (${text.length} characters)`;
 }
 
 function print(text: string): void {

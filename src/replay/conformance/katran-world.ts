@@ -88,7 +88,7 @@ const ALL_FIELDS: readonly KeyField[] = ['source-address', 'source-port', 'desti
 
 export function katranSite(suite: string): ForwarderSite {
   const family = suite.replace(/_\d+$/, '');
-  const vips = [...(MORE[family] ?? []), ...BASE];
+  const vips = [...(Object.hasOwn(MORE, family) ? MORE[family] : []), ...BASE];
   const services = vips.map(serviceOf);
   return {
     address: parseIpv4('10.0.13.37'),

@@ -83,7 +83,7 @@ describe('the model of the redirector', () => {
           expect(odd).toEqual([]);
         },
       ),
-      { numRuns: 8_000 },
+      { numRuns: 8_000, seed: 20_240_602 },
     );
   });
 
