@@ -10,9 +10,7 @@ import { CaptureReader } from '../../src/io/capture/reader.js';
 import { CaptureRecord } from '../../src/io/capture/record.js';
 import { openWriter } from '../../src/io/capture/writer.js';
 import { parsePacket } from '../../src/replay/script/packet-script.js';
-import { writeTableFile } from '../../src/table/table-file.js';
-import { uniformTable } from '../path/support.js';
-import { dip } from '../replay/support.js';
+import { writeFleetFiles } from './fleet-files.js';
 import { runCommand } from './run.js';
 
 const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -32,16 +30,7 @@ const replay = (...words: string[]) =>
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'twohop-replay-'));
-  writeFileSync(
-    path('cluster.yaml'),
-    `underlay: { prefixes: [10.0.0.0/16], mtu: 1500 }
-servers: [{ name: s1, dip: 10.0.1.1 }, { name: s2, dip: 10.0.2.1 }, { name: s3, dip: 10.0.3.1 }]
-trafficsets:
-  - { name: web, kind: tcp, vips: [192.0.2.0/24, "2001:db8:100::/64"], ports: [80], table: web.table }
-`,
-  );
-  writeTableFile(path('web.table'), uniformTable(dip(2), dip(3)));
-  writeTableFile(path('other.table'), uniformTable(dip(3), dip(1)));
+  writeFleetFiles(directory);
   await writeCapture('in.pcap', PACKETS.map(parsePacket));
 });
 afterAll(() => rmSync(directory, { recursive: true }));
