@@ -9,6 +9,7 @@ import { PathState } from '../../src/path/state.js';
 import { Action, VERDICTS, Verdict } from '../../src/path/verdict.js';
 import { GUE_PACKETS, generator, mutate, VIP_PACKETS } from './mutants.js';
 import { makePacket } from './packets.js';
+import { FUZZ_TIMEOUT, runs } from '../fuzz.js';
 import { FakeSockets, OTHER, pathConfig, SELF, THIRD, uniformTable } from './support.js';
 
 /**
@@ -174,7 +175,7 @@ describe('hostile bytes', () => {
     }
   });
 
-  it('random bytes, of any length', () => {
+  it('random bytes, of any length', { timeout: FUZZ_TIMEOUT }, () => {
     const forward = new Arena('forward', 0xa5);
     const redirect = new Arena('redirect', 0xa5);
     fc.assert(
@@ -184,7 +185,7 @@ describe('hostile bytes', () => {
         expect(forward.check(0, packet)).toBeNull();
         expect(redirect.check(0, packet)).toBeNull();
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
   });
 
