@@ -7,7 +7,8 @@ export default defineConfig({
   test: {
     globalSetup: ['test/global-setup.ts'],
     pool: 'forks',
-    testTimeout: 60_000,
+    // `npm run fuzz` makes tests with random input that much longer.
+    testTimeout: 60_000 * Number(process.env.FUZZ ?? '1'),
     hookTimeout: 60_000,
     projects: [
       {

@@ -8,6 +8,3 @@ const FACTOR = Number(process.env.FUZZ ?? '1');
 export function runs(usual: number): { readonly numRuns: number } {
   return { numRuns: Math.round(usual * FACTOR) };
 }
-
-/** For tests whose runs grow with {@link runs}. */
-export const FUZZ_TIMEOUT = 60_000 * FACTOR;

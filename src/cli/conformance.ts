@@ -1,6 +1,5 @@
 import Table from 'cli-table3';
 import { Command } from 'commander';
-import pc from 'picocolors';
 import { caseFolders, regenerateCase } from '../replay/cases/case-folder.js';
 import { CASES_FORMAT, runCases } from '../replay/conformance/cases.js';
 import type { VectorResult } from '../replay/conformance/format.js';
@@ -13,6 +12,7 @@ import {
   type VectorFile,
   vectorPaths,
 } from '../replay/conformance/run.js';
+import { colors } from './colors.js';
 import { ExitCode } from './exit.js';
 import { count } from './testbed-common.js';
 
@@ -123,10 +123,10 @@ function describeReport(report: FileReport): string {
     style: { head: [], border: [], compact: true },
   });
   for (const { group, passed, failed, notAsked } of report.groups) {
-    table.push([printable(group), passed, failed === 0 ? failed : pc.red(failed), notAsked]);
+    table.push([printable(group), passed, failed === 0 ? failed : colors.red(failed), notAsked]);
   }
   if (report.groups.length > 1) table.push(['all', report.passed, report.failed, report.notAsked]);
-  const parts = [`${pc.bold(report.path)}: ${report.format}`, table.toString()];
+  const parts = [`${colors.bold(report.path)}: ${report.format}`, table.toString()];
   for (const failure of report.failures) parts.push(describeFailure(failure));
   const more = report.failed - report.failures.length;
   if (more > 0) parts.push(`and ${more} more failed: see them with --failures ${report.failed}`);
@@ -139,7 +139,7 @@ function describeReport(report: FileReport): string {
 
 function describeFailure({ name, detail }: VectorResult): string {
   const lines = detail.map((line) => printable(`  ${line}`));
-  return [`${pc.red('failed')} ${printable(name)}`, ...lines].join('\n');
+  return [`${colors.red('failed')} ${printable(name)}`, ...lines].join('\n');
 }
 
 const LONGEST_LINE = 400;

@@ -1,11 +1,11 @@
 import Table from 'cli-table3';
 import { Command } from 'commander';
 import ora, { type Ora } from 'ora';
-import pc from 'picocolors';
 import { clientName, serverName, vip } from '../testbed/addresses.js';
 import type { FailureMode } from '../testbed/cluster-file.js';
 import { type DemoEvent, type DemoOutcome, runDemo } from '../testbed/demo.js';
 import { DEFAULT_NAME } from '../testbed/state.js';
+import { colors } from './colors.js';
 import { count, failureModeOption } from './testbed-common.js';
 
 /** With more, a step might find by chance that none of its connections is on the server it is about. */
@@ -112,18 +112,20 @@ function report({ results, notRun }: DemoOutcome, seconds: number): string {
   const table = new Table({ head: ['step', 'what was seen', 'held'], style: { head: [], border: [] } });
   const widths = columnWidths(process.stdout.columns);
   for (const { title, lines, reasons, held } of results) {
-    const seen = [...lines, ...reasons.map((reason) => pc.red(`! ${reason}`))];
+    const seen = [...lines, ...reasons.map((reason) => colors.red(`! ${reason}`))];
     table.push([
       stepCell(title, widths.step),
       seen.map((line) => wrap(line, widths.seen)).join('\n'),
-      held ? pc.green('yes') : pc.red('NO'),
+      held ? colors.green('yes') : colors.red('NO'),
     ]);
   }
-  for (const title of notRun) table.push([stepCell(title, widths.step), 'not tried', pc.red('NO')]);
+  for (const title of notRun) table.push([stepCell(title, widths.step), 'not tried', colors.red('NO')]);
   const all = results.length + notRun.length;
   const failed = all - results.filter(({ held }) => held).length;
   const verdict =
-    failed === 0 ? pc.green(`All ${all} steps held`) : pc.red(`${failed} of ${all} steps did not hold`);
+    failed === 0
+      ? colors.green(`All ${all} steps held`)
+      : colors.red(`${failed} of ${all} steps did not hold`);
   return `\n${table.toString()}\n${verdict}, in ${seconds} s.`;
 }
 
@@ -138,7 +140,7 @@ function columnWidths(terminal: number | undefined): { readonly step: number; re
 /** `Drain: s1 leaves` as a heading and what is done under it. */
 function stepCell(title: string, width: number): string {
   const colon = title.indexOf(': ');
-  return `${pc.bold(title.slice(0, colon))}\n${wrap(title.slice(colon + 2), width)}`;
+  return `${colors.bold(title.slice(0, colon))}\n${wrap(title.slice(colon + 2), width)}`;
 }
 
 /** Breaks a line at spaces; cli-table3 only does so in tables of fixed width. */

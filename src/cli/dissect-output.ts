@@ -1,8 +1,8 @@
-import pc from 'picocolors';
 import { commentsOf } from '../io/capture/options.js';
 import type { CaptureRecord } from '../io/capture/record.js';
 import { dissect, type Layer, oneLine, type Paint, tree } from '../replay/dissect/dissect.js';
 import type { Frame } from '../replay/explain/packet-argument.js';
+import { colors } from './colors.js';
 import type { LineOutput } from './line-output.js';
 
 export type DissectForm = 'line' | 'tree' | 'json';
@@ -19,7 +19,6 @@ export class DissectPrinter {
     private readonly form: DissectForm,
     private readonly guePort: number | undefined,
   ) {
-    const colors = pc.createColors(pc.isColorSupported && process.stdout.isTTY === true);
     this.paint = { title: colors.bold, problem: colors.red, faint: colors.dim };
   }
 

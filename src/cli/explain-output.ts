@@ -1,4 +1,3 @@
-import pc from 'picocolors';
 import { oneLine, tree } from '../replay/dissect/dissect.js';
 import type { Field, Layer } from '../replay/dissect/layer.js';
 import type { ExplainedStep, Explanation } from '../replay/explain/explain.js';
@@ -7,6 +6,7 @@ import type { TableChange, TableRow } from '../replay/explain/table-change.js';
 import type { ServerCases } from '../replay/explain/what-if.js';
 import type { HopDetail, LookupDetail } from '../replay/step-detail.js';
 import { formatIpv4 } from '../wire/address.js';
+import { colors } from './colors.js';
 
 /** An explanation for people: one section per question. */
 export function describeExplanation(explanation: Explanation): string {
@@ -24,7 +24,7 @@ export function describeExplanation(explanation: Explanation): string {
 }
 
 function section(title: string, lines: readonly string[]): string {
-  return [pc.bold(title), ...lines.map((line) => `  ${line}`)].join('\n');
+  return [colors.bold(title), ...lines.map((line) => `  ${line}`)].join('\n');
 }
 
 function lookupLines(lookup: LookupDetail): string[] {
@@ -44,7 +44,7 @@ function lookupLines(lookup: LookupDetail): string[] {
  */
 function stepLines(step: ExplainedStep, index: number, steps: readonly ExplainedStep[]): string[] {
   const { server, stage, verdict, reason, nextHop, bytes, layers } = step;
-  const lines = [`${server}, ${stage}: ${pc.bold(verdict)}: ${reason}`];
+  const lines = [`${server}, ${stage}: ${colors.bold(verdict)}: ${reason}`];
   if (bytes === null) return lines;
   if (nextHop === null) return [...lines, `  the kernel gets ${bytes.length} bytes: ${oneLine(layers)}`];
   lines.push(`  sent to ${hopWords(nextHop)}: ${bytes.length} bytes: ${oneLine(layers)}`);
@@ -73,7 +73,7 @@ function changedFields(before: readonly Layer[], now: readonly Layer[]): string[
 function caseLines({ server, stage, cases }: ServerCases): string[] {
   return cases.map(({ sockets, verdict, meaning, sentTo }) => {
     const to = sentTo === null ? '' : ` (to ${sentTo})`;
-    return `${server}, ${stage}, ${sockets}: ${pc.bold(verdict)}${to}: ${meaning}`;
+    return `${server}, ${stage}, ${sockets}: ${colors.bold(verdict)}${to}: ${meaning}`;
   });
 }
 
@@ -83,7 +83,7 @@ function mtuLines(mtu: MtuArithmetic): string[] {
     `inner ${inner} leaves as ${outer}: the wrapper takes ${overhead} (IPv4 20, UDP 8, GUE 4, private data 4${overhead > 36 ? `, hops ${overhead - 36}` : ''})`,
     fits
       ? `the underlay's MTU is ${underlayMtu}: it fits`
-      : pc.red(`the underlay's MTU is ${underlayMtu}: it does not fit and is dropped`),
+      : colors.red(`the underlay's MTU is ${underlayMtu}: it does not fit and is dropped`),
     `the largest inner packet is ${largestInner} (TCP: a segment size of ${largestMss})`,
     `inner 1500 leaves as ${fullPacketLeavesAs}: needs an underlay of ${fullPacketLeavesAs}`,
   ];

@@ -1,14 +1,15 @@
 import Table from 'cli-table3';
 import { Command, Option } from 'commander';
 import ora, { type Ora } from 'ora';
-import pc from 'picocolors';
 import { CaptureReader } from '../io/capture/reader.js';
 import { openWriter } from '../io/capture/writer.js';
 import { loadFleet, serverNamed } from '../replay/load.js';
 import { ReplayOutput } from '../replay/output.js';
-import { type PacketDetail, type ReplayStage, replay } from '../replay/replay.js';
+import { type ReplayStage, replay } from '../replay/replay.js';
 import type { ReplaySummary } from '../replay/summary.js';
+import { colors } from './colors.js';
 import { ExitCode } from './exit.js';
+import { LineOutput } from './line-output.js';
 import { repeated } from './options.js';
 
 interface ReplayCommandOptions {
@@ -94,7 +95,7 @@ async function run(capture: string, options: ReplayCommandOptions): Promise<void
   const abort = new AbortController();
   const interrupt = (): void => abort.abort();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, interrupt);
-  const lines = options.json === true ? new JsonLines() : null;
+  const lines = options.json === true ? new LineOutput() : null;
   const progress = new Progress(input);
   let summary: ReplaySummary;
   try {
@@ -104,14 +105,16 @@ async function run(capture: string, options: ReplayCommandOptions): Promise<void
       stage: options.stage,
       as,
       output,
-      onPacket: lines === null ? null : (packet) => lines.write(packet),
+      onPacket: lines === null ? null : (packet) => lines.line(JSON.stringify(packet)),
       onProgress: (packets) => {
         lines?.flush();
+        // Nobody reads the lines any more.
+        if (lines?.closed === true || writer?.broken === true) abort.abort();
         progress.show(packets);
       },
       signal: abort.signal,
     });
-    lines?.flush();
+    await lines?.end();
     await writer?.close();
   } catch (error) {
     await writer?.abandon();
@@ -125,22 +128,6 @@ async function run(capture: string, options: ReplayCommandOptions): Promise<void
   if (summary.cut !== null) {
     process.stderr.write(`twohop: ${capture}: ${summary.cut}\n`);
     process.exitCode = ExitCode.Failed;
-  }
-}
-
-/** Lines are gathered: a write each would take longer than the packets. */
-class JsonLines {
-  private readonly lines: string[] = [];
-
-  write(packet: PacketDetail): void {
-    this.lines.push(JSON.stringify(packet));
-    if (this.lines.length >= 1000) this.flush();
-  }
-
-  flush(): void {
-    if (this.lines.length === 0) return;
-    process.stdout.write(`${this.lines.join('\n')}\n`);
-    this.lines.length = 0;
   }
 }
 
@@ -174,7 +161,15 @@ function report(summary: ReplaySummary, { stage }: ReplayCommandOptions): string
   const rows = summary.counters();
   for (const { server, stage, trafficset, verdict, packets, bytes, meaning } of rows) {
     const number = (value: number) => value.toLocaleString('en');
-    table.push([server, stage, trafficset ?? '-', pc.bold(verdict), number(packets), number(bytes), meaning]);
+    table.push([
+      server,
+      stage,
+      trafficset ?? '-',
+      colors.bold(verdict),
+      number(packets),
+      number(bytes),
+      meaning,
+    ]);
   }
   return [
     ...(rows.length === 0 ? [] : [table.toString()]),

@@ -56,7 +56,7 @@ describe('twohop explain', () => {
 
   it.each([
     [['zz'], /"zz" is no packet/],
-    [['tcp 1.2.3.4:5 > 6.7.8.9'], /column 18: expected ADDRESS:PORT/],
+    [['tcp 1.2.3.4:5 > 6.7.8.9'], /column 17: expected ADDRESS:PORT/],
     [['/nowhere.pcap#1'], /\/nowhere.pcap cannot be read/],
     [[ACK, '--as', 's7'], /there is no server named s7/],
     [[ACK, '--against', '/nowhere'], /\/nowhere: cannot be read/],

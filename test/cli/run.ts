@@ -12,13 +12,13 @@ export interface Outcome {
 export async function runCommand(command: Command, words: readonly string[]): Promise<Outcome> {
   let out = '';
   let err = '';
-  const stdout = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+  const stdout = vi.spyOn(process.stdout, 'write').mockImplementation((text, ...rest) => {
     out += String(text);
-    return true;
+    return written(rest);
   });
-  const stderr = vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+  const stderr = vi.spyOn(process.stderr, 'write').mockImplementation((text, ...rest) => {
     err += String(text);
-    return true;
+    return written(rest);
   });
   const earlier = process.exitCode;
   process.exitCode = 0;
@@ -35,6 +35,12 @@ export async function runCommand(command: Command, words: readonly string[]): Pr
   const code = Number(process.exitCode);
   process.exitCode = earlier;
   return { code, out, err };
+}
+
+/** Who waits for the end of a write is told of it. */
+function written(rest: readonly unknown[]): true {
+  for (const callback of rest) if (typeof callback === 'function') callback();
+  return true;
 }
 
 function override(command: Command): void {

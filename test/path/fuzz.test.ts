@@ -7,9 +7,9 @@ import { Redirector } from '../../src/path/redirector.js';
 import { SocketState } from '../../src/path/sockets.js';
 import { PathState } from '../../src/path/state.js';
 import { Action, VERDICTS, Verdict } from '../../src/path/verdict.js';
+import { runs } from '../fuzz.js';
 import { GUE_PACKETS, generator, mutate, VIP_PACKETS } from './mutants.js';
 import { makePacket } from './packets.js';
-import { FUZZ_TIMEOUT, runs } from '../fuzz.js';
 import { FakeSockets, OTHER, pathConfig, SELF, THIRD, uniformTable } from './support.js';
 
 /**
@@ -175,7 +175,7 @@ describe('hostile bytes', () => {
     }
   });
 
-  it('random bytes, of any length', { timeout: FUZZ_TIMEOUT }, () => {
+  it('random bytes, of any length', () => {
     const forward = new Arena('forward', 0xa5);
     const redirect = new Arena('redirect', 0xa5);
     fc.assert(

@@ -11,7 +11,7 @@ import { openWriter } from '../../src/io/capture/writer.js';
 import { caseFolders } from '../../src/replay/cases/case-folder.js';
 import { ReplayOutput } from '../../src/replay/output.js';
 import { type ReplayStage, replay } from '../../src/replay/replay.js';
-import { FUZZ_TIMEOUT, runs } from '../fuzz.js';
+import { runs } from '../fuzz.js';
 import { fleetOf } from './support.js';
 
 /** Damaged captures through the whole of replay: read, judged, commented, written, and read again. */
@@ -106,7 +106,7 @@ async function replayOf(input: Buffer, stage: ReplayStage): Promise<void> {
 }
 
 describe('a damaged capture', () => {
-  it('is replayed as far as it goes, whatever the damage', { timeout: FUZZ_TIMEOUT }, async () => {
+  it('is replayed as far as it goes, whatever the damage', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...captures),
@@ -122,7 +122,7 @@ describe('a damaged capture', () => {
     );
   });
 
-  it('as pcapng, too', { timeout: FUZZ_TIMEOUT }, async () => {
+  it('as pcapng, too', async () => {
     // Made once: pcapng of what the cases' packets come to.
     const made = await Promise.all(
       captures.slice(0, 12).map(async (capture, index) => {

@@ -17,7 +17,7 @@ import { REASON_NAMES, Reason } from '../../src/wire/reason.js';
 import { TcpView } from '../../src/wire/tcp.js';
 import { UdpView } from '../../src/wire/udp.js';
 import { WireguardView } from '../../src/wire/wireguard.js';
-import { FUZZ_TIMEOUT, runs } from '../fuzz.js';
+import { runs } from '../fuzz.js';
 import { dataOf, GuardedDataView, hex } from './bytes.js';
 import * as frames from './frames.js';
 
@@ -232,7 +232,7 @@ describe.each(subjects)('$name', (subject) => {
     }
   });
 
-  it('survives samples with bytes changed, cut anywhere', { timeout: FUZZ_TIMEOUT }, () => {
+  it('survives samples with bytes changed, cut anywhere', () => {
     const change = fc.tuple(fc.nat(60), fc.nat(255));
     const changes = fc.array(change, { maxLength: 4 });
     fc.assert(
@@ -247,7 +247,7 @@ describe.each(subjects)('$name', (subject) => {
     );
   });
 
-  it('survives random bytes', { timeout: FUZZ_TIMEOUT }, () => {
+  it('survives random bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         runEverywhere(subject, bytes);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { dissect, MAX_DEPTH, MAX_LAYERS, oneLine, tree } from '../../../src/replay/dissect/dissect.js';
 import { ipOffset } from '../../../src/wire/link.js';
+import { runs } from '../../fuzz.js';
 import { makePacket, makeTooBig, wrapPacket } from '../../path/packets.js';
 import { readVectors } from '../../vectors.js';
 import { concat, dataOf, hex } from '../../wire/bytes.js';
@@ -90,7 +91,7 @@ describe('dissect', () => {
           look(bytes, linkType);
         },
       ),
-      { numRuns: 1500 },
+      runs(1500),
     );
   });
 
@@ -99,7 +100,7 @@ describe('dissect', () => {
       fc.property(fc.constantFrom(...LINK_TYPES), fc.uint8Array({ maxLength: 300 }), (linkType, bytes) => {
         look(bytes, linkType);
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
   });
 
@@ -117,7 +118,7 @@ describe('dissect', () => {
       fc.property(wrap, fc.uint8Array({ maxLength: 200 }), (around, payload) => {
         look(around(payload), RAW);
       }),
-      { numRuns: 1500 },
+      runs(1500),
     );
   });
 
@@ -179,7 +180,7 @@ it('finds the IP header where the path does', () => {
         else expect(first).toBeUndefined();
       },
     ),
-    { numRuns: 2000 },
+    runs(2000),
   );
 });
 
