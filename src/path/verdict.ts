@@ -41,7 +41,7 @@ const table = {
   AcceptIcmpError: [Action.Deliver, 'ICMP error about a flow that lives here, or can live nowhere else'],
   AcceptIcmp: [Action.Deliver, 'ICMP about no flow of a trafficset, wrapped by another node'],
   // Redirector: not here.
-  Redirect: [Action.Send, 'no socket here: sent on to the second hop'],
+  Redirect: [Action.Send, 'no socket here, or a SYN that is to go on: sent to the next hop'],
   // Drops.
   DropMalformedIp: [Action.Drop, 'the IP header or its extension headers are malformed'],
   DropMalformedTransport: [Action.Drop, 'the TCP or UDP header is truncated or absurd'],
@@ -53,7 +53,7 @@ const table = {
   DropTooBig: [Action.Drop, 'wrapped, the packet exceeds the MTU of the underlay'],
   DropDissector: [Action.Drop, 'the flow dissector refused the packet'],
   DropMalformedGue: [Action.Drop, 'the outer IPv4, UDP or GUE header is malformed or not understood'],
-  DropHopList: [Action.Drop, 'the hop list contradicts itself'],
+  DropHopList: [Action.Drop, 'the hop list contradicts itself, or leads out of the underlay'],
   DropStranger: [Action.Drop, 'GUE from an address outside the underlay'],
   DropNotOurs: [Action.Drop, 'GUE for another address or port'],
   DropNotVip: [Action.Drop, 'the inner packet is for nothing this load balancer serves'],
