@@ -43,8 +43,12 @@ function lookupLines(lookup: LookupDetail): string[] {
  * written, and the fields that a redirect changes.
  */
 function stepLines(step: ExplainedStep, index: number, steps: readonly ExplainedStep[]): string[] {
-  const { server, stage, verdict, reason, nextHop, bytes, layers } = step;
+  const { server, stage, verdict, reason, sentences, elsewhere, nextHop, bytes, layers } = step;
   const lines = [`${server}, ${stage}: ${colors.bold(verdict)}: ${reason}`];
+  lines.push(...sentences.map((sentence) => `  - ${sentence}`));
+  for (const other of elsewhere.filter((candidate) => candidate.reason !== verdict)) {
+    lines.push(`  * ${other.system}'s redirector: ${other.reason}: ${other.meaning}`);
+  }
   if (bytes === null) return lines;
   if (nextHop === null) return [...lines, `  the kernel gets ${bytes.length} bytes: ${oneLine(layers)}`];
   lines.push(`  sent to ${hopWords(nextHop)}: ${bytes.length} bytes: ${oneLine(layers)}`);

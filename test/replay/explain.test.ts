@@ -47,6 +47,22 @@ describe('an explanation', () => {
     ]);
   });
 
+  it('gives an account of each decision, and tells what other systems would do', async () => {
+    const error =
+      'icmp time-exceeded 203.0.113.1 > 192.0.2.1 about ( tcp 192.0.2.1:80 > 198.51.100.7:40000 ACK )';
+    const { steps } = await explained(`gue 10.0.9.9 > 10.0.2.1 hops 10.0.3.1 ( ${error} )`);
+    expect(steps[0].sentences).toContain(
+      'The packet goes where the flow goes that it quotes: ICMP type 11 code 0 is an error about that flow',
+    );
+    expect(steps[0].elsewhere.map(({ system, reason }) => [system, reason])).toEqual([
+      ['cloudflare', 'drop_unwanted_icmp'],
+      ['github', 'accept_icmp'],
+    ]);
+    const [forward] = (await explained(ACK)).steps;
+    expect(forward.sentences.at(-1)).toMatch(/^The packet is wrapped and sent to 10.0.2.1: /);
+    expect(forward.elsewhere).toEqual([]);
+  });
+
   it('shows the bytes that leave, layer by layer', async () => {
     const { steps } = await explained(SYN);
     expect(steps[0].bytes).toHaveLength(80);

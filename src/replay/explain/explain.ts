@@ -11,6 +11,7 @@ import { dissect, type Layer } from '../dissect/dissect.js';
 import type { ReplayFleet, ReplayServer } from '../fleet.js';
 import { type LookupDetail, type StepDetail, StepTeller } from '../step-detail.js';
 import { Traveller } from '../traveller.js';
+import { type Account, accountOf } from './account.js';
 import { type MtuArithmetic, mtuArithmetic } from './mtu.js';
 import type { Frame } from './packet-argument.js';
 import { type TableChange, tableChange } from './table-change.js';
@@ -32,7 +33,7 @@ export interface Explanation {
   readonly change: TableChange | null;
 }
 
-export interface ExplainedStep extends StepDetail {
+export interface ExplainedStep extends StepDetail, Account {
   /** The packet that leaves, or that the kernel gets; null when it is dropped. */
   readonly bytes: Uint8Array | null;
   readonly layers: readonly Layer[];
@@ -176,10 +177,11 @@ function wayOf(
   if (!traveller.load(Buffer.from(packet), 0, packet.length, packet.length)) return steps;
   traveller.start(server, stage);
   do {
+    const account = accountOf(traveller.server, traveller.stage, Uint8Array.from(traveller.batch.packet(0)));
     traveller.step();
     const bytes = traveller.action === Action.Drop ? null : Uint8Array.from(traveller.batch.packet(0));
     const layers = bytes === null ? [] : dissect(bytes, LINKTYPE.RAW, { guePort });
-    steps.push({ ...teller.detail(traveller), bytes, layers });
+    steps.push({ ...teller.detail(traveller), ...account, bytes, layers });
   } while (traveller.follow());
   return steps;
 }
