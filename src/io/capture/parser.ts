@@ -1,5 +1,6 @@
 import type { CaptureOption } from './options.js';
 import type { CaptureRecord } from './record.js';
+import type { ReadWindow } from './window.js';
 
 /** An interface that packets were captured on. pcap files have one without a name. */
 export interface CaptureInterface {
@@ -13,15 +14,20 @@ export interface CaptureInterface {
   readonly options: readonly CaptureOption[];
 }
 
-/** Takes packets out of a {@link ReadWindow}, which it was made on. */
-export interface RecordParser {
+/**
+ * The window of a file with the knowledge of its format: takes packets out of it. One object, because every packet
+ * needs both.
+ */
+export interface CaptureParser extends ReadWindow {
   readonly format: 'pcap' | 'pcapng';
   readonly interfaces: readonly CaptureInterface[];
+  /** How many packets were taken. */
+  readonly packets: number;
   /** Why the file cannot be understood from here on; null while it can. */
   readonly problem: string | null;
   /**
-   * The next packet, when all of it is in the window. False when it is not (the window's `wanted` says how much is
-   * missing), or when there is a problem.
+   * The next packet, when all of it is here. False when it is not (`wanted` says how much has to be), or when there is
+   * a problem.
    */
   next(record: CaptureRecord): boolean;
   /** What the bytes are of which the file has only the beginning: `record 3`, `the file header`. */

@@ -1,6 +1,6 @@
 import { CaptureError } from './errors.js';
 import { GunzipSource, isGzip } from './gunzip.js';
-import type { CaptureInterface, RecordParser } from './parser.js';
+import type { CaptureInterface, CaptureParser } from './parser.js';
 import { PcapParser } from './pcap-parser.js';
 import { PcapngParser } from './pcapng-parser.js';
 import { RECOGNISE_BYTES, recognise } from './recognise.js';
@@ -30,12 +30,10 @@ export class CaptureReader {
   cut: string | null = null;
   private ended = false;
   private readonly source: ByteSource;
-  private readonly window: ReadWindow;
-  private readonly parser: RecordParser;
+  private readonly parser: CaptureParser;
 
-  private constructor(source: ByteSource, window: ReadWindow, parser: RecordParser) {
+  private constructor(source: ByteSource, parser: CaptureParser) {
     this.source = source;
-    this.window = window;
     this.parser = parser;
   }
 
@@ -52,20 +50,25 @@ export class CaptureReader {
   static async from(source: ByteSource, name: string): Promise<CaptureReader> {
     const window = new ReadWindow();
     let bytes = source;
+    let what = name;
     try {
       await fill(window, bytes);
       if (isGzip(window.bytes, window.end)) {
         bytes = new GunzipSource(Buffer.from(window.bytes.subarray(0, window.end)), source);
+        what = `what is compressed in ${name}`;
         window.end = 0;
         await fill(window, bytes);
       }
-      const found = recognise(window.bytes.subarray(0, Math.min(window.end, RECOGNISE_BYTES)));
-      if (found.format === 'other') throw new CaptureError(`${name} is ${found.seems}`);
+      const found = recognise(window.bytes.subarray(0, window.end));
+      if (found.format === 'other') {
+        const cut = bytes.cut === null ? '' : ` (${bytes.cut})`;
+        throw new CaptureError(`${what} is ${found.seems}${cut}`);
+      }
       const parser =
         found.format === 'pcapng'
           ? new PcapngParser(window)
           : new PcapParser(window, found.littleEndian, found.nanoseconds);
-      return new CaptureReader(bytes, window, parser);
+      return new CaptureReader(bytes, parser);
     } catch (error) {
       await bytes.close();
       throw error;
@@ -99,15 +102,16 @@ export class CaptureReader {
   /** Reads on. False at the end, also at one that came too early. */
   async more(): Promise<boolean> {
     if (this.ended) return false;
-    const { window, parser } = this;
+    const { parser } = this;
     if (parser.problem !== null) {
-      this.end(`${parser.problem}: the file is damaged at byte ${window.position(window.start)}`);
+      const where = `at byte ${parser.position(parser.start)}${afterPackets(parser.packets)}`;
+      this.end(`the file is damaged ${where}: ${parser.problem}`);
       return false;
     }
-    window.makeRoom();
-    if (window.end === window.bytes.length) return true;
-    const bytes = await this.source.read(window.bytes, window.end);
-    window.end += bytes;
+    parser.makeRoom();
+    if (parser.end === parser.bytes.length) return true;
+    const bytes = await this.source.read(parser.bytes, parser.end);
+    parser.end += bytes;
     if (bytes > 0) return true;
     this.end(this.describeEnd());
     return false;
@@ -125,13 +129,18 @@ export class CaptureReader {
 
   /** What is wrong with the end of the file. */
   private describeEnd(): string | null {
-    const { window, parser, source } = this;
-    const here = window.end - window.start;
+    const { parser, source } = this;
+    const here = parser.end - parser.start;
     if (here === 0 && source.cut === null) return null;
-    const where = `at byte ${window.position(window.end)}`;
-    if (here === 0) return `${source.cut} ${where}, before ${parser.describeNext()}`;
-    return `${source.cut ?? 'the file ends'} ${where}, in the middle of ${parser.describeNext()}`;
+    const what = source.cut ?? 'the file ends';
+    const how = here === 0 ? 'before' : 'in the middle of';
+    const where = `at byte ${parser.position(parser.end)}${afterPackets(parser.packets)}`;
+    return `${what} ${where}, ${how} ${parser.describeNext()}`;
   }
+}
+
+function afterPackets(count: number): string {
+  return `, after ${count} packet${count === 1 ? '' : 's'}`;
 }
 
 /** Reads until there is enough to recognise the file by. */

@@ -1,5 +1,5 @@
-/** What is read of a file at once, and the size of the buffer for most files. */
-export const WINDOW_SIZE = 1 << 20;
+/** What is read of a file at once: as much as stays in the second-level cache until it has been parsed. */
+const WINDOW_SIZE = 256 << 10;
 
 /** Longer records and blocks are taken for damage: no link carries such packets. */
 export const MAX_RECORD = 16 << 20;
@@ -20,9 +20,11 @@ export class ReadWindow {
   /** Where `bytes[0]` lies in the capture. */
   private base = 0;
 
-  constructor(size = WINDOW_SIZE) {
-    this.bytes = Buffer.allocUnsafeSlow(size);
-    this.data = viewOf(this.bytes);
+  /** @param bytes of which the first `end` have been read */
+  constructor(bytes: Buffer = Buffer.allocUnsafeSlow(WINDOW_SIZE), end = 0) {
+    this.bytes = bytes;
+    this.data = viewOf(bytes);
+    this.end = end;
   }
 
   /** Byte offset in the capture of `bytes[at]`. */
