@@ -16,8 +16,12 @@ import { SystemError } from '../system-error.js';
 import { CaptureError } from './errors.js';
 
 const STANDARD_OUTPUT = 1;
+/** Positions in a buffer are smaller. */
+const POSITION = 0x3fff_ffff;
 /** Written at once. */
 const BUFFER_SIZE = 1 << 20;
+/** Longer packets are copied by the engine, which takes an object per copy, and pays from about here. */
+const COPY_BY_WORDS = 320;
 /** How long to let the reader of a full pipe work before trying again. */
 const PIPE_PAUSE_MS = 2;
 
@@ -37,6 +41,11 @@ export class CaptureOutput {
    * is thrown away, and who asks can stop.
    */
   broken = false;
+  // The last two buffers that packets came from, with views of them: more than two nobody alternates between.
+  private source: Buffer = this.bytes;
+  private sourceData: DataView = this.data;
+  private otherSource: Buffer = this.bytes;
+  private otherSourceData: DataView = this.data;
   private readonly path: string;
   /** Name of the incomplete file; null when there is no other. */
   private readonly temporary: string | null;
@@ -86,6 +95,37 @@ export class CaptureOutput {
     if (size <= this.bytes.length) return;
     this.bytes = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(size)));
     this.data = viewOf(this.bytes);
+  }
+
+  /** Copies `[offset, offset + length)` of `from` to `to`, where room was made. */
+  copy(from: Buffer, offset: number, length: number, to: number): void {
+    if (length > COPY_BY_WORDS) {
+      from.copy(this.bytes, to, offset, offset + length);
+      return;
+    }
+    if (from !== this.source) this.changeSource(from);
+    const source = this.sourceData;
+    const target = this.data;
+    // The masks tell V8 that no sum below can overflow.
+    let at = to & POSITION;
+    let read = offset & POSITION;
+    const end = at + length;
+    for (; at <= end - 16; at += 16, read += 16) {
+      target.setInt32(at, source.getInt32(read));
+      target.setInt32(at + 4, source.getInt32(read + 4));
+      target.setInt32(at + 8, source.getInt32(read + 8));
+      target.setInt32(at + 12, source.getInt32(read + 12));
+    }
+    for (; at < end; at++, read++) target.setInt8(at, source.getInt8(read));
+  }
+
+  private changeSource(to: Buffer): void {
+    const isOther = to === this.otherSource;
+    const data = isOther ? this.otherSourceData : viewOf(to);
+    this.otherSource = this.source;
+    this.otherSourceData = this.sourceData;
+    this.source = to;
+    this.sourceData = data;
   }
 
   /** Writes what is in the buffer. @throws SystemError when that fails (a full disk) */

@@ -54,7 +54,7 @@ export class PcapWriter implements CaptureWriter {
     data.setUint32(at + 4, nanoseconds, true);
     data.setUint32(at + 8, capturedLength, true);
     data.setUint32(at + 12, originalLength, true);
-    bytes.copy(output.bytes, at + PCAP_RECORD_HEADER, offset, offset + capturedLength);
+    output.copy(bytes, offset, capturedLength, at + PCAP_RECORD_HEADER);
     output.at = at + size;
   }
 

@@ -12,6 +12,7 @@ import {
   SHB_USERAPPL,
 } from './options.js';
 import type { CaptureOutput } from './output.js';
+import { keepPacketOptions } from './packet-options.js';
 import {
   BLOCK_ENHANCED_PACKET,
   BLOCK_INTERFACE,
@@ -36,6 +37,17 @@ const FLAGS_SIZE = OPTION_HEADER + 4;
 /** UTF-8 needs at most three bytes for each of a string's units. */
 const MAX_UTF8 = 3;
 
+/** Most that an enhanced packet block takes besides the packet, its comment's text and what is kept. */
+const MOST_BESIDES = LEAST_ENHANCED + FLAGS_SIZE + (OPTION_HEADER + 3) + OPTION_HEADER;
+
+// Constants of this module: V8 folds them into the code (native-notes/benchmarks.md).
+const ENHANCED_PACKET = BLOCK_ENHANCED_PACKET;
+const ENHANCED = ENHANCED_HEADER;
+/** Positions in a buffer are smaller. */
+const POSITION = 0x3fff_ffff;
+/** Turns the order of unsigned numbers into that of signed ones. */
+const SIGN = 0x8000_0000;
+
 /** Options of an interface that this writer decides. */
 const OWN_INTERFACE_OPTIONS: readonly number[] = [OPT_ENDOFOPT, IF_TSRESOL, IF_TSOFFSET];
 
@@ -45,6 +57,7 @@ export class PcapngWriter implements CaptureWriter {
   private interfaces = 0;
   /** The last packet's second, as the 64-bit count of nanoseconds at which it began. */
   private second = -1;
+  /** As int32, because those are never boxed. */
   private secondHigh = 0;
   private secondLow = 0;
 
@@ -95,40 +108,35 @@ export class PcapngWriter implements CaptureWriter {
     originalLength: number,
     comment: string,
     direction: Direction = 0,
-    _options: CaptureRecord | null = null,
+    options: CaptureRecord | null = null,
   ): void {
     const output = this.output;
+    const body = (capturedLength + 3) & ~3;
     const most =
-      LEAST_ENHANCED +
-      padded(capturedLength) +
-      FLAGS_SIZE +
-      (OPTION_HEADER + padded(Math.min(MAX_OPTION, MAX_UTF8 * comment.length))) +
-      OPTION_HEADER;
+      MOST_BESIDES + body + MAX_UTF8 * comment.length + (options === null ? 0 : options.optionsLength);
     if (output.at + most > output.bytes.length) output.makeRoom(most);
-    const start = output.at;
+    const start = output.at & POSITION;
     const data = output.data;
     if (seconds !== this.second) this.enterSecond(seconds);
-    const low = this.secondLow + nanoseconds;
-    data.setUint32(start, BLOCK_ENHANCED_PACKET, true);
-    data.setUint32(start + 8, iface, true);
-    data.setUint32(start + 12, low < TWO_32 ? this.secondHigh : this.secondHigh + 1, true);
-    data.setUint32(start + 16, low, true);
-    data.setUint32(start + 20, capturedLength, true);
-    data.setUint32(start + 24, originalLength, true);
-    let at = start + ENHANCED_HEADER + padded(capturedLength);
-    // First the padding, with what the packet then overwrites.
-    if ((capturedLength & 3) !== 0) data.setUint32(at - 4, 0, true);
-    bytes.copy(output.bytes, start + ENHANCED_HEADER, offset, offset + capturedLength);
-    const options = at;
-    if (direction !== 0) at = this.writeFlags(at, direction);
-    if (comment !== '') at = this.writeComment(at, comment);
-    if (at > options) {
-      data.setUint32(at, OPT_ENDOFOPT, true);
-      at += OPTION_HEADER;
+    const low = (this.secondLow + nanoseconds) | 0;
+    // As unsigned numbers: a sum that is less than what was added to has overflowed.
+    const carry = (low ^ SIGN) < (this.secondLow ^ SIGN) ? 1 : 0;
+    data.setInt32(start, ENHANCED_PACKET, true);
+    data.setInt32(start + 8, iface, true);
+    data.setInt32(start + 12, this.secondHigh + carry, true);
+    data.setInt32(start + 16, low, true);
+    data.setInt32(start + 20, capturedLength, true);
+    data.setInt32(start + 24, originalLength, true);
+    let at = start + ENHANCED + body;
+    // The padding first, with what the packet then overwrites.
+    if ((capturedLength & 3) !== 0) data.setInt32(at - 4, 0, true);
+    output.copy(bytes, offset, capturedLength, start + ENHANCED);
+    if (direction !== 0 || comment !== '' || options !== null) {
+      at = this.writePacketOptions(at, comment, direction, options);
     }
     const length = at + 4 - start;
-    data.setUint32(at, length, true);
-    data.setUint32(start + 4, length, true);
+    data.setInt32(at, length, true);
+    data.setInt32(start + 4, length, true);
     output.at = at + 4;
   }
 
@@ -151,8 +159,25 @@ export class PcapngWriter implements CaptureWriter {
     const upper = Math.floor(seconds / 0x1_0000) * GIGA;
     const lower = (seconds % 0x1_0000) * GIGA + (upper % 0x1_0000) * 0x1_0000;
     this.second = seconds;
-    this.secondHigh = Math.floor(upper / 0x1_0000) + Math.floor(lower / TWO_32);
-    this.secondLow = lower % TWO_32;
+    this.secondHigh = (Math.floor(upper / 0x1_0000) + Math.floor(lower / TWO_32)) | 0;
+    this.secondLow = (lower % TWO_32) | 0;
+  }
+
+  /** @returns where they end */
+  private writePacketOptions(
+    start: number,
+    comment: string,
+    direction: Direction,
+    kept: CaptureRecord | null,
+  ): number {
+    const { output } = this;
+    let at = start;
+    if (kept !== null) at = keepPacketOptions(kept, direction !== 0, output, at);
+    if (direction !== 0) at = this.writeFlags(at, direction);
+    if (comment !== '') at = this.writeComment(at, comment);
+    if (at === start) return at;
+    output.data.setUint32(at, OPT_ENDOFOPT, true);
+    return at + OPTION_HEADER;
   }
 
   private writeFlags(at: number, direction: Direction): number {

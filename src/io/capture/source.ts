@@ -31,9 +31,10 @@ const closeFile = promisify(close);
 export async function openSource(path: string): Promise<ByteSource> {
   const standardInput = path === '-';
   const fd = standardInput ? STANDARD_INPUT : await openPath(path);
-  if (standardInput && isatty(fd)) {
+  if (isatty(fd)) {
+    if (!standardInput) await closeFile(fd);
     throw new CaptureError(
-      'Standard input is a terminal: pipe a capture into it (tcpdump -w - | twohop ...)',
+      `${nameOf(path)} is a terminal: pipe a capture into it (tcpdump -w - | twohop ...)`,
     );
   }
   const stats = await statOpen(fd);
