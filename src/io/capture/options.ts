@@ -1,3 +1,5 @@
+import type { CaptureRecord } from './record.js';
+
 /** Options of pcapng blocks (draft-ietf-opsawg-pcapng section 3.5). */
 
 export interface CaptureOption {
@@ -76,6 +78,14 @@ export function readInterfaceOptions(
   return options.map(({ code, value }) =>
     INTERFACE_NUMBERS.get(code) === value.length ? { code, value: value.reverse() } : { code, value },
   );
+}
+
+/** The comments that a packet has in its capture. */
+export function commentsOf(record: CaptureRecord): string[] {
+  const limit = record.optionsOffset + record.optionsLength;
+  return readOptions(record.data, record.optionsOffset, limit, record.littleEndian)
+    .filter(({ code }) => code === OPT_COMMENT)
+    .map(({ value }) => textOf(value));
 }
 
 export function textOf(value: Uint8Array): string {

@@ -3,23 +3,12 @@ import {
   EPB_FLAGS,
   EPB_PACKETID,
   EPB_QUEUE,
-  OPT_COMMENT,
   OPT_ENDOFOPT,
   OPTION_HEADER,
   padded,
-  readOptions,
-  textOf,
 } from './options.js';
 import type { CaptureOutput } from './output.js';
 import type { CaptureRecord } from './record.js';
-
-/** The comments that a packet has in its capture. */
-export function commentsOf(record: CaptureRecord): string[] {
-  const limit = record.optionsOffset + record.optionsLength;
-  return readOptions(record.data, record.optionsOffset, limit, record.littleEndian)
-    .filter(({ code }) => code === OPT_COMMENT)
-    .map(({ value }) => textOf(value));
-}
 
 /** Size of the number that the value of an option is, or begins with. Other values are bytes. */
 const NUMBERS: ReadonlyMap<number, number> = new Map([

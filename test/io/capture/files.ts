@@ -1,4 +1,4 @@
-import { commentsOf } from '../../../src/io/capture/packet-options.js';
+import { commentsOf } from '../../../src/io/capture/options.js';
 import { CaptureReader } from '../../../src/io/capture/reader.js';
 import { CaptureRecord } from '../../../src/io/capture/record.js';
 import type { ByteSource } from '../../../src/io/capture/source.js';
