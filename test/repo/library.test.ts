@@ -13,6 +13,8 @@ it.each([
   ['twohop/table/vip-matcher.js', 'VipMatcher'],
   ['twohop/path/forwarder.js', 'Forwarder'],
   ['twohop/io/memory.js', 'MemoryPort'],
+  ['twohop/io/capture/reader.js', 'CaptureReader'],
+  ['twohop/replay/dissect/dissect.js', 'dissect'],
 ])('%s exports %s', (specifier, name) => {
   const script = `import('${specifier}').then((room) => console.log(typeof room['${name}']))`;
   const root = fileURLToPath(new URL('../..', import.meta.url));
