@@ -23,7 +23,7 @@ export function explainCommand(): Command {
     .description(
       'explain one packet: its bytes, its trafficset, bucket and hops, what leaves, and what each server does',
     )
-    .argument('<packet>', 'FILE#N, hexadecimal, base64:..., or a packet line (see below)')
+    .argument('<packet>', 'FILE#N, hexadecimal, base64, or a packet line (see below)')
     .requiredOption('-c, --config <cluster.yaml>', 'the fleet: servers, trafficsets, tables')
     .option('--as <server>', 'the server that sees it first (default: the first)')
     .option('--sockets <file>', 'sockets of the servers (default: everyone listens on everything)')

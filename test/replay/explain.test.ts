@@ -210,6 +210,9 @@ describe('a packet as an argument', () => {
     ['45000014', 101],
     ['0x60 00:00 00', 101],
     ['base64:RQAAFA==', 101],
+    ['RQAAFA==', 101],
+    // Katran's first fixture: a whole Ethernet frame.
+    ['AgAAAAAAAQAAAAAACABFAAArAAEAAEARrU/AqAEBCsgBAXppAFAAF5fea2F0cmFuIHRlc3QgcGt0', 1],
     ['020000000001', 1],
   ])('%s', async (text, linkType) => {
     expect((await readPacketArgument(text, null)).linkType).toBe(linkType);

@@ -14,9 +14,9 @@ export interface Frame {
 }
 
 /**
- * Reads the packet that a person names: `FILE#N`, hexadecimal, base64 (`base64:...`), or a packet line like
+ * Reads the packet that a person names: `FILE#N`, hexadecimal, base64, or a packet line like
  * `tcp 198.51.100.7:40000 > 192.0.2.1:80 SYN`. Bytes whose first nibble is 4 or 6 are taken for IP, others for
- * Ethernet, unless `linkType` is given.
+ * Ethernet, unless `linkType` is given. `base64:` in front settles what else could be both.
  * @throws CaptureError, PacketScriptError
  */
 export async function readPacketArgument(argument: string, linkType: number | null): Promise<Frame> {
@@ -27,9 +27,10 @@ export async function readPacketArgument(argument: string, linkType: number | nu
   if (/^(0x)?([0-9a-f]{2})+$/i.test(bare)) {
     return fromBytes(Buffer.from(bare.replace(/^0x/i, ''), 'hex'), 'hexadecimal', linkType);
   }
+  if (looksLikeBase64(argument)) return fromBytes(decodeBase64(argument), 'base64', linkType);
   if (/\s/.test(argument.trim())) return fromBytes(parsePacket(argument), 'packet line', LINKTYPE.RAW);
   throw new PacketScriptError(
-    `${JSON.stringify(argument)} is no packet: give FILE#N, hexadecimal, base64:..., or a line like "tcp 198.51.100.7:40000 > 192.0.2.1:80 SYN"`,
+    `${JSON.stringify(argument)} is no packet: give FILE#N, hexadecimal, base64, or a line like "tcp 198.51.100.7:40000 > 192.0.2.1:80 SYN"`,
   );
 }
 
@@ -38,6 +39,19 @@ function fromBytes(bytes: Uint8Array, origin: string, linkType: number | null): 
   const guessed = nibble === 4 || nibble === 6 ? LINKTYPE.RAW : LINKTYPE.ETHERNET;
   return { origin, bytes, originalLength: bytes.length, linkType: linkType ?? guessed };
 }
+
+/** Words are base64 by their letters, too; what they stand for has to look like a packet. */
+function looksLikeBase64(text: string): boolean {
+  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]{4,}={0,2}$/.test(text)) return false;
+  const bytes = Buffer.from(text, 'base64');
+  const nibble = bytes[0] >>> 4;
+  if (nibble === 4 || nibble === 6) return true;
+  return bytes.length >= ETHERNET_HEADER && ETHERTYPES.has(bytes.readUInt16BE(ETHERNET_HEADER - 2));
+}
+
+const ETHERNET_HEADER = 14;
+/** IPv4, ARP, VLAN, IPv6. */
+const ETHERTYPES: ReadonlySet<number> = new Set([0x0800, 0x0806, 0x8100, 0x86dd]);
 
 function decodeBase64(text: string): Uint8Array {
   const bytes = Buffer.from(text, 'base64');
