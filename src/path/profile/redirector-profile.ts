@@ -224,7 +224,7 @@ export const github: RedirectorProfile = {
   shortWrapper: 'drop',
   outerOptions: 'read',
   outerLength: 'checked',
-  outerFragment: 'drop',
+  outerFragment: 'drop-if-ours',
   udpLength: 'ignored',
   underlaySource: 'ignored',
   gueFlags: 'ignored',

@@ -1,17 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { ProfiledRedirector } from '../../../src/path/profile/profiled-redirector.js';
 import { github, type RedirectorProfile, twohop } from '../../../src/path/profile/redirector-profile.js';
-import { bareSite } from '../../../src/path/profile/redirector-site.js';
+import { siteOf } from '../../../src/path/profile/redirector-site.js';
 import { SocketState } from '../../../src/path/sockets.js';
+import { PathState } from '../../../src/path/state.js';
 import { checksum } from '../../../src/wire/checksum.js';
 import { TCP_ACK, TCP_FIN } from '../../../src/wire/tcp.js';
 import { extended, reply } from '../mutants.js';
 import { makePacket, makeTooBig, type WrapSpec, wrapPacket } from '../packets.js';
-import { FakeSockets, SELF, THIRD } from '../support.js';
+import { FakeSockets, pathConfig, THIRD } from '../support.js';
 
 /** GitHub's redirector as its published source reads (`ipt_GLBREDIRECT.c`), one difference after the other. */
 
-const SITE = bareSite(SELF, 6080);
+/** A site that would refuse strangers and what it does not serve, if it were asked. */
+const SITE = siteOf(new PathState(pathConfig([{ name: 'web', kind: 'tcp', vips: ['192.0.2.0/24'] }])));
 const NEXT: WrapSpec = { hops: ['10.0.3.1'] };
 const ack = makePacket({ flags: TCP_ACK });
 const ack6 = makePacket({ version: 6, flags: TCP_ACK });
@@ -45,6 +47,7 @@ describe('the wrapper', () => {
       wrapPacket(ack, { port: 6081 }),
       wrapPacket(ack, { destination: '10.0.9.9' }),
       altered(wrapped, [9, 6]),
+      altered(wrapPacket(ack, { destination: '10.0.9.9' }), [6, 0x20]),
     ]) {
       expect(run(packet)).toMatchObject({ action: 'pass', reason: 'pass_not_ours', bytes: packet });
     }
