@@ -1,3 +1,4 @@
+import type { AsciiText } from '../io/capture/ascii-text.js';
 import type { CaptureReader } from '../io/capture/reader.js';
 import type { CaptureRecord } from '../io/capture/record.js';
 import { type CaptureWriter, Direction } from '../io/capture/writer.js';
@@ -37,7 +38,7 @@ export class ReplayOutput implements ReplaySink {
   }
 
   /** Writes what the traveller's last step made of the packet. */
-  step(record: CaptureRecord, traveller: Traveller, comment: string): void {
+  step(record: CaptureRecord, traveller: Traveller, comment: AsciiText): void {
     const { batch, server, action, end } = traveller;
     if (end === 'dropped' || end === 'passed') {
       this.kept(record, comment);
@@ -63,7 +64,7 @@ export class ReplayOutput implements ReplaySink {
   }
 
   /** Writes the packet as it came, when everything is to be kept. */
-  kept(record: CaptureRecord, comment: string): void {
+  kept(record: CaptureRecord, comment: AsciiText | string): void {
     if (!this.options.keepAll) return;
     const { bytes, offset, capturedLength, originalLength, seconds, nanoseconds } = record;
     if (this.options.rawOnly) {

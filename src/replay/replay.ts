@@ -1,3 +1,4 @@
+import { AsciiText } from '../io/capture/ascii-text.js';
 import type { CaptureReader } from '../io/capture/reader.js';
 import { CaptureRecord } from '../io/capture/record.js';
 import { Stage } from '../path/counters.js';
@@ -6,6 +7,7 @@ import { IPV4_AT_DESTINATION, IPV4_AT_PROTOCOL, IPV4_HEADER } from '../wire/ipv4
 import { ipOffset } from '../wire/link.js';
 import { UDP_AT_DESTINATION_PORT, UDP_HEADER } from '../wire/udp.js';
 import type { ReplayFleet, ReplayServer } from './fleet.js';
+import { StepComments } from './step-comments.js';
 import { type StepDetail, StepTeller } from './step-detail.js';
 import { type Journeys, ReplaySummary } from './summary.js';
 import { type Beginning, LONGEST, Traveller, type WayEnd } from './traveller.js';
@@ -18,7 +20,7 @@ export interface ReplaySink {
   /** Whether the comments are worth making. */
   readonly wantsComments: boolean;
   /** What the traveller's last step made of the packet. */
-  step(record: CaptureRecord, traveller: Traveller, comment: string): void;
+  step(record: CaptureRecord, traveller: Traveller, comment: AsciiText): void;
   /** A packet that no stage saw. */
   kept(record: CaptureRecord, comment: string): void;
 }
@@ -61,6 +63,8 @@ export interface PacketDetail {
  */
 export type PacketEnd = WayEnd | 'not-ip' | 'cut' | 'too-long';
 
+const NO_COMMENT = new AsciiText();
+
 /** Runs every packet of a capture through the path. */
 export async function replay(options: ReplayOptions): Promise<ReplaySummary> {
   const run = new PathReplay(options);
@@ -83,6 +87,7 @@ export class PathReplay {
   readonly summary: ReplaySummary;
   private readonly traveller: Traveller;
   private readonly teller: StepTeller;
+  private readonly comments: StepComments;
   /** Made when the first packet comes that is cut. */
   private trial: Trial | null = null;
   private readonly begin: Beginning;
@@ -97,6 +102,7 @@ export class PathReplay {
     this.journeys = this.summary.journeys;
     this.traveller = new Traveller(fleet);
     this.teller = new StepTeller(fleet);
+    this.comments = new StepComments(fleet);
   }
 
   packet(record: CaptureRecord): void {
@@ -132,7 +138,7 @@ export class PathReplay {
     do {
       traveller.step();
       details?.push(this.teller.detail(traveller));
-      output?.step(record, traveller, output.wantsComments ? this.teller.comment(traveller) : '');
+      output?.step(record, traveller, output.wantsComments ? this.comments.comment(traveller) : NO_COMMENT);
     } while (begin.journey && traveller.follow());
     this.journeys.count(traveller);
     if (details !== null) this.tell(record, traveller.end, traveller.server.name, details);

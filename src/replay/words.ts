@@ -1,4 +1,3 @@
-import type { Flow } from '../flow/flow.js';
 import { formatIpv4, formatIpv6 } from '../wire/address.js';
 import {
   FragmentKind,
@@ -47,20 +46,9 @@ export function endpoint(version: number, data: DataView, offset: number, port: 
     : `[${formatIpv6(data, offset)}]:${port}`;
 }
 
-/** `TCP 198.51.100.7:40000 > 192.0.2.1:80 SYN`; what an ICMP error quotes is told as the client's packets went. */
-export function flowWords(flow: Flow): string {
-  const { version, data } = flow;
-  const source = endpoint(version, data, flow.sourceOffset, flow.sourcePort);
-  const destination = endpoint(version, data, flow.destinationOffset, flow.destinationPort);
-  const flags = TCP_FLAG_NAMES[flow.tcpFlags];
-  const text = `${protocolName(flow.protocol)} ${source} > ${destination}`;
-  if (flow.quoted === 1) return `ICMP error about ${text}`;
-  return flags === '' ? text : `${text} ${flags}`;
-}
-
 const scratch = new IpPacket();
 
-/** The same for any bytes that should be an IP packet. */
+/** `TCP 198.51.100.7:40000 > 192.0.2.1:80` of any bytes that should be an IP packet. */
 export function packetWords(data: DataView, offset: number, limit: number): string {
   if (scratch.parse(data, offset, limit) !== Reason.Ok) return bytesWords(data, offset, limit);
   const { version, protocol, transport, end } = scratch;

@@ -1,3 +1,4 @@
+import type { AsciiText } from './ascii-text.js';
 import {
   type CaptureOption,
   EPB_FLAGS,
@@ -106,7 +107,7 @@ export class PcapngWriter implements CaptureWriter {
     offset: number,
     capturedLength: number,
     originalLength: number,
-    comment: string,
+    comment: AsciiText | string,
     direction: Direction = 0,
     options: CaptureRecord | null = null,
   ): void {
@@ -131,7 +132,7 @@ export class PcapngWriter implements CaptureWriter {
     // The padding first, with what the packet then overwrites.
     if ((capturedLength & 3) !== 0) data.setInt32(at - 4, 0, true);
     output.copy(bytes, offset, capturedLength, start + ENHANCED);
-    if (direction !== 0 || comment !== '' || options !== null) {
+    if (direction !== 0 || comment.length > 0 || options !== null) {
       at = this.writePacketOptions(at, comment, direction, options);
     }
     const length = at + 4 - start;
@@ -166,7 +167,7 @@ export class PcapngWriter implements CaptureWriter {
   /** @returns where they end */
   private writePacketOptions(
     start: number,
-    comment: string,
+    comment: AsciiText | string,
     direction: Direction,
     kept: CaptureRecord | null,
   ): number {
@@ -174,7 +175,7 @@ export class PcapngWriter implements CaptureWriter {
     let at = start;
     if (kept !== null) at = keepPacketOptions(kept, direction !== 0, output, at);
     if (direction !== 0) at = this.writeFlags(at, direction);
-    if (comment !== '') at = this.writeComment(at, comment);
+    if (comment.length > 0) at = this.writeComment(at, comment);
     if (at === start) return at;
     output.data.setUint32(at, OPT_ENDOFOPT, true);
     return at + OPTION_HEADER;
@@ -188,13 +189,20 @@ export class PcapngWriter implements CaptureWriter {
     return at + FLAGS_SIZE;
   }
 
-  private writeComment(at: number, comment: string): number {
-    const { data, bytes } = this.output;
+  private writeComment(at: number, comment: AsciiText | string): number {
+    const { output } = this;
+    const { data, bytes } = output;
     const start = at + OPTION_HEADER;
-    // Never cuts a character in two.
-    const length = bytes.write(comment, start, MAX_OPTION, 'utf8');
+    let length: number;
+    if (typeof comment === 'string') {
+      // Never cuts a character in two.
+      length = bytes.write(comment, start, MAX_OPTION, 'utf8');
+    } else {
+      length = Math.min(comment.length, MAX_OPTION);
+      for (let i = 0; i < length; i++) bytes[start + i] = comment.bytes[i];
+    }
     const end = start + padded(length);
-    bytes.fill(0, start + length, end);
+    for (let i = start + length; i < end; i++) bytes[i] = 0;
     data.setUint16(at, OPT_COMMENT, true);
     data.setUint16(at + 2, length, true);
     return end;

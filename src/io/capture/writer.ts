@@ -1,3 +1,4 @@
+import type { AsciiText } from './ascii-text.js';
 import type { CaptureOption } from './options.js';
 import { CaptureOutput } from './output.js';
 import { PcapWriter } from './pcap-writer.js';
@@ -36,7 +37,7 @@ export interface CaptureWriter {
     offset: number,
     capturedLength: number,
     originalLength: number,
-    comment: string,
+    comment: AsciiText | string,
     direction?: Direction,
     options?: CaptureRecord | null,
   ): void;

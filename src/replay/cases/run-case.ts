@@ -1,3 +1,4 @@
+import type { AsciiText } from '../../io/capture/ascii-text.js';
 import { CaptureRecord } from '../../io/capture/record.js';
 import { LINKTYPE } from '../../wire/link.js';
 import { dissect, oneLine } from '../dissect/dissect.js';
@@ -65,7 +66,7 @@ class Recorder implements ReplaySink {
     this.story.push(`${number}  ${line ?? oneLine(dissect(bytes, linkType, { guePort, originalLength }))}`);
   }
 
-  step(record: CaptureRecord, traveller: Traveller, comment: string): void {
+  step(record: CaptureRecord, traveller: Traveller, comment: AsciiText): void {
     const { end, batch, captured } = traveller;
     this.story.push(`   ${comment}`);
     if (end === 'dropped' || end === 'passed') return;

@@ -1,0 +1,66 @@
+import { Stage } from '../path/counters.js';
+import type { TrafficsetState } from '../path/state.js';
+import { Action, Verdict, type VerdictName } from '../path/verdict.js';
+import { GUE_AT_HOP_COUNT, GUE_AT_HOPS, GUE_AT_NEXT_HOP, GUE_HOP } from '../wire/gue.js';
+import { UDP_HEADER } from '../wire/udp.js';
+import type { Traveller } from './traveller.js';
+
+/** What is known of a packet after a step, by its verdict: for those who tell of it. */
+
+const codes = (...names: VerdictName[]): ReadonlySet<number> => new Set(names.map((name) => Verdict[name]));
+
+/** Verdicts with which the flow is known. */
+const FLOW_KNOWN = codes(
+  'Forward',
+  'ForwardIcmpError',
+  'AcceptSyn',
+  'AcceptEstablished',
+  'AcceptSynCookie',
+  'AcceptLastHop',
+  'AcceptSelf',
+  'AcceptIcmpError',
+  'Redirect',
+  'DropNoTable',
+  'DropDissector',
+  'DropEmptyBucket',
+  'DropTooBig',
+  'DropLookupFailed',
+);
+/** ... but without a look into the forwarding table. */
+const BEFORE_LOOKUP = codes('DropNoTable', 'DropDissector');
+/** Verdicts of the redirector that come after the hop list was read. */
+const HOPS_KNOWN = new Set([...FLOW_KNOWN].filter((verdict) => verdict !== Verdict.DropNoTable));
+
+/** Whether the stage took the packet for one of a flow. */
+export function hasFlow({ verdict }: Traveller): boolean {
+  return FLOW_KNOWN.has(verdict);
+}
+
+/** Whether the redirector read the hop list. */
+export function hasHops({ stage, verdict }: Traveller): boolean {
+  return stage === Stage.Redirect && HOPS_KNOWN.has(verdict);
+}
+
+/** Whether the forwarding table was looked into. */
+export function hasLookup({ stage, verdict }: Traveller): boolean {
+  return stage === Stage.Forward && FLOW_KNOWN.has(verdict) && !BEFORE_LOOKUP.has(verdict);
+}
+
+/** Undefined where the packet is of none. */
+export function trafficsetOf({ batch, server }: Traveller): TrafficsetState | undefined {
+  return server.state.trafficsets[batch.trafficset[0]];
+}
+
+/** What knows the flow. */
+export function classifierOf({ stages, stage }: Traveller) {
+  return stage === Stage.Forward ? stages.forwarder.classifier : stages.redirector.classifier;
+}
+
+/** The hop that the redirector was to try. What it has sent on already points one further. */
+export function hopOf(traveller: Traveller): { index: number; count: number; dip: number } {
+  const { data } = traveller.batch;
+  const gue = traveller.offset + ((data.getUint8(traveller.offset) & 0x0f) << 2) + UDP_HEADER;
+  const index = data.getUint8(gue + GUE_AT_NEXT_HOP) - (traveller.action === Action.Send ? 1 : 0);
+  const count = data.getUint8(gue + GUE_AT_HOP_COUNT);
+  return { index, count, dip: index < count ? data.getUint32(gue + GUE_AT_HOPS + index * GUE_HOP) : 0 };
+}
