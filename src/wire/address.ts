@@ -76,11 +76,21 @@ export function writeIpv6(data: DataView, offset: number, into: Uint8Array, at: 
 
 /** @param value from 0; @returns one past the last digit */
 export function writeDecimal(value: number, into: Uint8Array, at: number): number {
+  // Whole numbers of 31 bits are divided without a float.
+  if (value > 0x7fffffff) {
+    const upper = Math.floor(value / 1e9);
+    return writeDigits(value - upper * 1e9, into, writeDecimal(upper, into, at), 9);
+  }
   let digits = 1;
-  for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) digits++;
-  let rest = value;
+  for (let rest = value | 0; rest >= 10; rest = (rest / 10) | 0) digits++;
+  return writeDigits(value | 0, into, at, digits);
+}
+
+/** With leading zeros where the value has fewer digits. @param value below 2^31 */
+function writeDigits(value: number, into: Uint8Array, at: number, digits: number): number {
+  let rest = value | 0;
   for (let i = at + digits - 1; i >= at; i--) {
-    const next = Math.floor(rest / 10);
+    const next = (rest / 10) | 0;
     into[i] = ZERO + (rest - 10 * next);
     rest = next;
   }

@@ -10,6 +10,8 @@ const UNKNOWN = 0x3f;
  */
 export class AsciiText {
   bytes = new Uint8Array(512);
+  /** The same memory, a multiple of four bytes. */
+  data = new DataView(this.bytes.buffer);
   length = 0;
 
   /** Begins anew. */
@@ -75,8 +77,9 @@ export class AsciiText {
 
   private makeRoom(more: number): void {
     if (this.length + more <= this.bytes.length) return;
-    const larger = new Uint8Array(2 * (this.length + more));
+    const larger = new Uint8Array(4 * (this.length + more));
     larger.set(this.bytes.subarray(0, this.length));
     this.bytes = larger;
+    this.data = new DataView(larger.buffer);
   }
 }

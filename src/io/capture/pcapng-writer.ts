@@ -199,7 +199,9 @@ export class PcapngWriter implements CaptureWriter {
       length = bytes.write(comment, start, MAX_OPTION, 'utf8');
     } else {
       length = Math.min(comment.length, MAX_OPTION);
-      for (let i = 0; i < length; i++) bytes[start + i] = comment.bytes[i];
+      // Word by word, into the padding: what is too much there is overwritten.
+      const source = comment.data;
+      for (let i = 0; i < length; i += 4) data.setInt32(start + i, source.getInt32(i));
     }
     const end = start + padded(length);
     for (let i = start + length; i < end; i++) bytes[i] = 0;
