@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import ora, { type Ora } from 'ora';
 import { CaptureReader } from '../io/capture/reader.js';
 import { openWriter } from '../io/capture/writer.js';
+import { widenInlining } from '../node/engine.js';
 import { loadFleet, serverNamed } from '../replay/load.js';
 import { ReplayOutput } from '../replay/output.js';
 import { type ReplayStage, replay } from '../replay/replay.js';
@@ -74,6 +75,7 @@ Exit codes:
 }
 
 async function run(capture: string, options: ReplayCommandOptions): Promise<void> {
+  widenInlining();
   const fleet = loadFleet({
     config: options.config,
     tables: options.table,
