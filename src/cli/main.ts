@@ -9,6 +9,7 @@ const manifest: { version: string; description: string } = JSON.parse(
 
 /** Each loaded only when it is asked for: a node needs nothing of the demonstration, and starts the sooner for it. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  capture: async () => (await import('./capture.js')).captureCommand(),
   conformance: async () => (await import('./conformance.js')).conformanceCommand(),
   demo: async () => (await import('./demo.js')).demoCommand(),
   dissect: async () => (await import('./dissect.js')).dissectCommand(),

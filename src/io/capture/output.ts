@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   fchmodSync,
-  fstatSync,
   openSync,
   realpathSync,
   renameSync,
@@ -57,14 +56,18 @@ export class CaptureOutput {
     this.fd = fd;
   }
 
-  /** @param path `-` is standard output. @throws CaptureError when it cannot be opened */
-  static open(path: string): CaptureOutput {
+  /**
+   * @param path `-` is standard output
+   * @param inPlace writes a regular file under its own name, too: what is written so far can be read, and stays
+   * @throws CaptureError when it cannot be opened
+   */
+  static open(path: string, inPlace = false): CaptureOutput {
     if (path === '-') return new CaptureOutput('standard output', null, STANDARD_OUTPUT);
     try {
       const existing = statSync(path, { throwIfNoEntry: false });
       if (existing?.isDirectory() === true)
         throw new CaptureError(`${path} is a directory: name a file in it`);
-      if (existing !== undefined && !existing.isFile()) {
+      if (inPlace || (existing !== undefined && !existing.isFile())) {
         return new CaptureOutput(path, null, openSync(path, 'w'));
       }
       return CaptureOutput.openBeside(path, existing);
@@ -82,11 +85,6 @@ export class CaptureOutput {
     const fd = openSync(temporary, 'wx');
     if (existing !== undefined) fchmodSync(fd, existing.mode & 0o777);
     return new CaptureOutput(target, temporary, fd);
-  }
-
-  /** True when somebody may be waiting for what is written, as at the other end of a pipe. */
-  get isStream(): boolean {
-    return this.temporary === null && !fstatSync(this.fd).isFile();
   }
 
   /** Makes room for `size` bytes at `at`. `bytes` and `data` may be others afterwards. */
@@ -143,7 +141,7 @@ export class CaptureOutput {
     if (this.temporary !== null) renameSync(this.temporary, this.path);
   }
 
-  /** Leaves nothing behind but what a pipe has had already. */
+  /** Leaves nothing behind but what was written to a pipe, or in place. */
   abandon(): void {
     if (this.fd < 0) return;
     this.closeFile();

@@ -49,6 +49,7 @@ export class PcapParser extends ReadWindow implements CaptureParser {
     this.littleEndian = littleEndian;
     this.unit = nanoseconds ? 1 : 1000;
     this.unitsPerSecond = nanoseconds ? 1_000_000_000 : 1_000_000;
+    this.takeHeader();
   }
 
   next(record: CaptureRecord): boolean {

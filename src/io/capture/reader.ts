@@ -79,7 +79,7 @@ export class CaptureReader {
     return this.parser.format;
   }
 
-  /** All interfaces met so far; pcapng files name them anywhere before their first packet. */
+  /** All interfaces met so far; pcapng files may name one as late as before its first packet. */
   get interfaces(): readonly CaptureInterface[] {
     return this.parser.interfaces;
   }

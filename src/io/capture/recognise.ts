@@ -8,8 +8,8 @@ export type Recognised =
   /** No capture that can be read here: what it is or seems to be, and what helps. */
   | { readonly format: 'other'; readonly seems: string };
 
-/** Enough to recognise any format by; text is told from the rest by as much as there is. */
-export const RECOGNISE_BYTES = 16;
+/** Enough to recognise any format by, and the file header of pcap; text is told from the rest by as much as there is. */
+export const RECOGNISE_BYTES = 24;
 const MOST_BYTES = 512;
 
 const CONVERT = 'convert it with editcap -F pcapng IN OUT (of Wireshark)';
@@ -80,7 +80,7 @@ function guess(head: Buffer, start: string): string {
       return 'a hex dump (text2pcap, of Wireshark, makes a capture of one)';
     return 'text';
   }
-  if (head.length < RECOGNISE_BYTES) return `only ${head.length} bytes`;
+  if (head.length < 4) return `only ${head.length} bytes`;
   return `something else, which begins with the bytes ${head.subarray(0, 4).toString('hex')}`;
 }
 

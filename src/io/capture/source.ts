@@ -1,5 +1,6 @@
 import { close, fstat, open, readSync, type Stats } from 'node:fs';
 import { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { isatty } from 'node:tty';
 import { promisify } from 'node:util';
@@ -42,7 +43,8 @@ export async function openSource(path: string): Promise<ByteSource> {
     if (!standardInput) await closeFile(fd);
     throw new CaptureError(`${nameOf(path)} is a directory: name a capture file in it`);
   }
-  if (stats.isFIFO() || stats.isSocket()) return new StreamSource(fd);
+  if (stats.isFIFO() || stats.isSocket())
+    return new StreamSource(new Socket({ fd, readable: true, writable: false }));
   return new FileSource(fd, stats, !standardInput);
 }
 
@@ -97,27 +99,25 @@ class FileSource implements ByteSource {
  * A pipe, FIFO or socket. Read by the event loop, not by a thread: one that waits for a pipe nobody writes to would
  * keep the process from ending.
  */
-class StreamSource implements ByteSource {
+export class StreamSource implements ByteSource {
   bytesRead = 0;
   readonly size = null;
   readonly cut = null;
-  private readonly socket: Socket;
   private chunk: Buffer = Buffer.alloc(0);
   private failure: Error | null = null;
   private ended = false;
   private wake: () => void = () => {};
 
-  constructor(fd: number) {
-    this.socket = new Socket({ fd, readable: true, writable: false });
-    this.socket.on('readable', () => this.wake());
-    this.socket.on('end', () => this.end(null));
-    this.socket.on('close', () => this.end(null));
-    this.socket.on('error', (error) => this.end(error));
+  constructor(private readonly stream: Readable) {
+    stream.on('readable', () => this.wake());
+    stream.on('end', () => this.end(null));
+    stream.on('close', () => this.end(null));
+    stream.on('error', (error) => this.end(error));
   }
 
   async read(into: Buffer, offset: number): Promise<number> {
     while (this.chunk.length === 0) {
-      const chunk: Buffer | null = this.socket.read();
+      const chunk: Buffer | null = this.stream.read();
       if (chunk !== null) {
         this.bytesRead += chunk.length;
         this.chunk = chunk;
@@ -135,7 +135,7 @@ class StreamSource implements ByteSource {
   }
 
   close(): Promise<void> {
-    this.socket.destroy();
+    this.stream.destroy();
     return Promise.resolve();
   }
 

@@ -43,20 +43,31 @@ export interface CaptureWriter {
   ): void;
   /** Writes out what is in memory, for a reader who waits at the other end of a pipe. */
   flush(): void;
-  /** The reader at the other end of the pipe has gone: nothing that is written arrives. */
+  /**
+   * The reader at the other end of the pipe has gone, as `head` does when it has enough. That is no error: what is
+   * written from then on is thrown away, and who asks can stop.
+   */
   readonly broken: boolean;
-  /** Completes the file and puts it in place. */
+  /** Completes the file and puts it in place. When this fails, `abandon` clears up. @throws SystemError */
   close(): Promise<void>;
-  /** Leaves nothing behind. */
+  /** Leaves nothing behind but what was written to a pipe, or in place. */
   abandon(): Promise<void>;
 }
 
+export interface WriterOptions {
+  /**
+   * Writes the file under its own name from the start, as what is captured live should be: whoever reads it sees what
+   * there is so far, and that is what remains when something goes wrong.
+   */
+  readonly inPlace?: boolean;
+}
+
 /**
- * A path that ends in `.pcap` gives pcap, any other pcapng; `-` is standard output. What is there under that name
- * stays as it is until `close`.
+ * A path that ends in `.pcap` gives pcap, any other pcapng; `-` is standard output. Unless it is written in place, what
+ * is there under that name stays as it is until `close`.
  * @throws CaptureError when it cannot be written
  */
-export function openWriter(path: string): CaptureWriter {
-  const output = CaptureOutput.open(path);
+export function openWriter(path: string, options: WriterOptions = {}): CaptureWriter {
+  const output = CaptureOutput.open(path, options.inPlace);
   return path.endsWith('.pcap') ? new PcapWriter(output) : new PcapngWriter(output);
 }
