@@ -31,7 +31,7 @@ describePrivileged('twohop demo', ['root', 'tun', 'namespaces', 'ip', 'tc', 'cur
       ).toEqual([]);
       expect(report.steps.map(({ name }) => name)).toEqual(STEPS);
       expect(report).toMatchObject({ held: true, notRun: [] });
-      expect(code).toBe(0);
+      expect(code, stderr).toBe(0);
       // Plain lines in a pipe: no cursor movements, one line per step.
       expect(stderr.trim().split('\n').length).toBe(STEPS.length + 1);
       expect(processesWith(markerOf(4))).toEqual([]);
