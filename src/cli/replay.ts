@@ -193,9 +193,13 @@ function journeyLines(summary: ReplaySummary): string[] {
   });
 }
 
-function notes({ notIp, undecided, tooLong, forgotten }: ReplaySummary): string[] {
+function notes({ notIp, unsupported, undecided, tooLong, forgotten }: ReplaySummary): string[] {
   return [
     ...(notIp === 0 ? [] : [`not IP: ${plural(notIp, 'frame')}`]),
+    ...[...unsupported].map(
+      (linkType) =>
+        `link type ${linkType} is not understood: Ethernet, raw IP, Linux cooked and loopback captures are`,
+    ),
     ...(undecided === 0
       ? []
       : [`cut by the capture's snap length, too short to decide: ${plural(undecided, 'packet')}`]),

@@ -4,7 +4,7 @@ import { CaptureRecord } from '../io/capture/record.js';
 import { Stage } from '../path/counters.js';
 import { IP_PROTOCOL_UDP } from '../wire/ip.js';
 import { IPV4_AT_DESTINATION, IPV4_AT_PROTOCOL, IPV4_HEADER } from '../wire/ipv4.js';
-import { ipOffset } from '../wire/link.js';
+import { CUT_BEFORE_IP, ipOffset, UNSUPPORTED_LINK_TYPE } from '../wire/link.js';
 import { UDP_AT_DESTINATION_PORT, UDP_HEADER } from '../wire/udp.js';
 import type { ReplayFleet, ReplayServer } from './fleet.js';
 import { StepComments } from './step-comments.js';
@@ -70,16 +70,26 @@ export async function replay(options: ReplayOptions): Promise<ReplaySummary> {
   const run = new PathReplay(options);
   const { input, signal, onProgress } = options;
   const record = new CaptureRecord();
-  // An input that stays silent must not keep who wants to stop.
-  const aborted = new Promise<false>((resolve) => {
-    signal?.addEventListener('abort', () => resolve(false), { once: true });
-  });
   do {
     while (input.next(record)) run.packet(record);
     onProgress?.(run.summary.packets);
-  } while (signal?.aborted !== true && (await Promise.race([input.more(), aborted])));
+  } while (await moreUnlessAborted(input, signal));
   run.summary.cut = input.cut;
   return run.summary;
+}
+
+/** An input that stays silent must not keep who wants to stop. */
+function moreUnlessAborted(input: CaptureReader, signal: AbortSignal | undefined): Promise<boolean> {
+  if (signal === undefined) return input.more();
+  if (signal.aborted) return Promise.resolve(false);
+  return new Promise((resolve, reject) => {
+    const stop = (): void => resolve(false);
+    signal.addEventListener('abort', stop, { once: true });
+    input
+      .more()
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', stop));
+  });
 }
 
 /** The path, one packet after another. */
@@ -113,17 +123,14 @@ export class PathReplay {
     const limit = offset + capturedLength;
     const ip = ipOffset(record.linkType, data, offset, limit);
     if (ip < 0) {
-      summary.notIp++;
-      this.leave(record, 'not-ip', 'not_ip: the frame carries no IP packet, so no node would see it');
+      this.leaveFrame(record, ip);
       return;
     }
     const present = limit - ip;
     const length = Math.max(present, originalLength - (ip - offset));
     this.findBeginning(data, ip, limit);
     if (length > present && !this.isDecided(bytes, ip, present, length)) {
-      summary.undecided++;
-      const left = `${capturedLength} of ${originalLength} bytes`;
-      this.leave(record, 'cut', `cut: the capture holds ${left}, too few to tell what would happen`);
+      this.leaveCut(record);
       return;
     }
     if (!traveller.load(bytes, ip, present, length)) {
@@ -176,6 +183,27 @@ export class PathReplay {
       begin.stage = Stage.Redirect;
     }
     begin.server = server;
+  }
+
+  /** A frame without an IP packet that could be found. @param reason from `ipOffset` */
+  private leaveFrame(record: CaptureRecord, reason: number): void {
+    const { summary } = this;
+    if (reason === CUT_BEFORE_IP) {
+      this.leaveCut(record);
+    } else if (reason === UNSUPPORTED_LINK_TYPE) {
+      summary.unsupported.add(record.linkType);
+      summary.notIp++;
+      this.leave(record, 'not-ip', `not_ip: link type ${record.linkType} is not understood`);
+    } else {
+      summary.notIp++;
+      this.leave(record, 'not-ip', 'not_ip: the frame carries no IP packet, so no node would see it');
+    }
+  }
+
+  private leaveCut(record: CaptureRecord): void {
+    this.summary.undecided++;
+    const left = `${record.capturedLength} of ${record.originalLength} bytes`;
+    this.leave(record, 'cut', `cut: the capture holds ${left}, too few to tell what would happen`);
   }
 
   /** A packet that no stage saw. */

@@ -20,6 +20,8 @@ export class ReplaySummary {
   packets = 0;
   bytes = 0;
   notIp = 0;
+  /** Link types among them that are not understood. */
+  readonly unsupported = new Set<number>();
   /** Too short in the capture to tell what would happen. */
   undecided = 0;
   tooLong = 0;

@@ -124,7 +124,7 @@ describe('packets that the snap length cut', () => {
 
   it.each([0, 1, 19, 20, 21, 23, 33])('with %i bytes: too little to decide', (snap) => {
     const [cut] = run(fleetOf(), [record(packet, { snap })]);
-    expect(cut).toMatchObject({ end: snap === 0 ? 'not-ip' : 'cut', steps: [] });
+    expect(cut).toMatchObject({ end: 'cut', steps: [] });
   });
 
   it('leave no trace where they are not decided', () => {
@@ -147,6 +147,8 @@ describe('packets that the snap length cut', () => {
 it('frames without IP are told apart', () => {
   const arp = Buffer.from(`${'ff'.repeat(12)}0806${'00'.repeat(28)}`, 'hex');
   expect(run(fleetOf(), [record(arp, { linkType: 1 })])[0]).toMatchObject({ end: 'not-ip', server: null });
+  expect(run(fleetOf(), [record(arp, { linkType: 1, snap: 13 })])[0]).toMatchObject({ end: 'cut' });
+  expect(run(fleetOf(), [record(arp, { linkType: 105 })])[0]).toMatchObject({ end: 'not-ip' });
 });
 
 it('a table that is loaded counts from the next packet on', () => {
