@@ -5,6 +5,7 @@ import { glbDirector } from './glb-director.js';
 import { glbTableRows } from './glb-table-rows.js';
 import { halfSipHashVectors, sipHashVectors } from './hashes.js';
 import { katranFixtures } from './katran.js';
+import { quicLbVectors } from './quic-lb.js';
 
 /** Every format that `twohop conformance` knows; the first that recognises a file takes it. */
 export const VECTOR_FORMATS: readonly VectorFormat[] = [
@@ -15,6 +16,7 @@ export const VECTOR_FORMATS: readonly VectorFormat[] = [
   sipHashVectors,
   halfSipHashVectors,
   checksums,
+  quicLbVectors,
 ];
 
 /** Names, for messages. */

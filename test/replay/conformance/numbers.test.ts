@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { checksums } from '../../../src/replay/conformance/checksums.js';
 import { halfSipHashVectors, sipHashVectors } from '../../../src/replay/conformance/hashes.js';
+import { quicLbVectors } from '../../../src/replay/conformance/quic-lb.js';
 import { failures, readPlainVectors, runAll, runDamaged, tally } from './support.js';
 
-interface ChecksumFile {
+interface NumbersFile {
   format: string;
   vectors: Record<string, unknown>[];
 }
@@ -28,7 +29,7 @@ describe('vectors of hashes', () => {
 });
 
 describe('vectors of checksums', () => {
-  const read = (): ChecksumFile => readPlainVectors('checksums');
+  const read = (): NumbersFile => readPlainVectors('checksums');
 
   it('all pass', () => {
     const results = runAll(checksums, read());
@@ -66,5 +67,41 @@ describe('vectors of checksums', () => {
   it('end with results, whatever was done to them', () => {
     expect(runDamaged(checksums, read(), 500).refused).toBe(0);
     expect(failures(checksums, { format: 'checksums', vectors: [7, { name: 'x' }] })).toHaveLength(2);
+  });
+});
+
+describe('vectors of QUIC-LB', () => {
+  const read = (): NumbersFile => readPlainVectors('quic-lb');
+
+  it('all pass', () => {
+    const results = runAll(quicLbVectors, read());
+    expect(results.filter(({ outcome }) => outcome !== 'passed')).toEqual([]);
+    expect(results.map(({ group }) => group)).toEqual([
+      ...new Array(2).fill('unencrypted'),
+      ...new Array(4).fill('encrypted'),
+      'example',
+    ]);
+  });
+
+  it.each<[number, Record<string, unknown>, RegExp]>([
+    [0, { cid: '07c4605e4504cc4e' }, /^connection ID:\n {2}1 of 8 bytes differ, the first at 7/],
+    [0, { serverId: 'c4605f' }, /^connection ID:\n.*\nserver ID:\n {2}1 of 3 bytes differ/s],
+    [1, { cid: '20a350d28b4203487d970b' }, /no server ID is found in the connection ID \(code -3\)/],
+    [5, { cid: '125779c9cc86beb3a3a4a3ca96fce4bfe0cdbc' }, /no server ID .* \(code -2\)/],
+    [2, { key: '00' }, /^config ID 0: a key of 1 octets: it must have 16/],
+    [2, { crBits: 7 }, /^config ID 7: choose 0 to 6/],
+    [2, { nonce: 'ee080d' }, /nonces of 3 octets/],
+    [2, { cid: 'x' }, /^vector 2 is malformed: cid: expected bytes in hexadecimal/],
+  ])('fail when something is changed: %i %o', (index, change, message) => {
+    const file = read();
+    Object.assign(file.vectors[index], change);
+    const failed = failures(quicLbVectors, file);
+    expect(failed).toHaveLength(1);
+    expect(failed[0].detail.join('\n')).toMatch(message);
+  });
+
+  it('end with results, whatever was done to them', () => {
+    expect(runDamaged(quicLbVectors, read(), 300).refused).toBe(0);
+    expect(failures(quicLbVectors, { format: 'quic-lb', vectors: [7, { name: 'x' }] })).toHaveLength(2);
   });
 });
