@@ -147,7 +147,7 @@ export class QuicLbEncoder {
   /**
    * @param serverId as long as configured
    * @param nonce as long as configured, and never the same twice under one key: random and unlinkable where there is
-   *   none (section 8.6)
+   *   none (section 9.6)
    * @param randomBits the low five bits go into the first octet, unless that encodes the length
    * @returns octets written: `cidLength`
    * @throws QuicLbError for a server ID or a nonce of another length; nothing is written then
