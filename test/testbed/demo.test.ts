@@ -55,7 +55,7 @@ describePrivileged('twohop demo', ['root', 'tun', 'namespaces', 'ip', 'tc', 'cur
     demo.child.stdin.end();
     const { code, stderr } = await demo.ended;
     try {
-      expect(code).toBe(0);
+      expect(code, stderr).toBe(0);
       expect(stderr).toContain('twohop testbed down');
       const curl = await twohop(['testbed', 'exec', 'c1', '--', 'curl', '-sS', 'http://192.0.2.1/']);
       expect(curl.stdout).toMatch(/^s[12]\n$/);
