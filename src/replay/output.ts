@@ -60,6 +60,7 @@ export class ReplayOutput implements ReplaySink {
       batch.length[0],
       comment,
       action === Action.Send ? Direction.Out : Direction.In,
+      record.optionsLength === 0 ? null : record,
     );
   }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { replayCommand } from '../../src/cli/replay.js';
+import { commentsOf } from '../../src/io/capture/options.js';
 import { CaptureReader } from '../../src/io/capture/reader.js';
 import { CaptureRecord } from '../../src/io/capture/record.js';
 import { openWriter } from '../../src/io/capture/writer.js';
@@ -51,27 +52,17 @@ async function readBack(name: string): Promise<Array<{ iface: string; hex: strin
   const found = [];
   do {
     while (reader.next(record)) {
-      const { bytes, offset, capturedLength, optionsOffset, optionsLength } = record;
+      const { bytes, offset, capturedLength } = record;
       found.push({
         iface: reader.interfaces[record.interface].name,
         hex: bytes.toString('hex', offset, offset + capturedLength),
-        comment: commentOf(bytes.subarray(optionsOffset, optionsOffset + optionsLength)),
+        comment: commentsOf(record).join('\n'),
       });
     }
   } while (await reader.more());
   expect(reader.cut).toBe(null);
   await reader.close();
   return found;
-}
-
-/** Option 1 of a pcapng packet block, in this machine's byte order. */
-function commentOf(options: Buffer): string {
-  for (let at = 0; at + 4 <= options.length; ) {
-    const length = options.readUInt16LE(at + 2);
-    if (options.readUInt16LE(at) === 1) return options.toString('utf8', at + 4, at + 4 + length);
-    at += 4 + 4 * Math.ceil(length / 4);
-  }
-  return '';
 }
 
 describe('twohop replay', () => {
@@ -115,6 +106,21 @@ describe('twohop replay', () => {
       'forward',
     ]);
     expect(found[2].hex).toBe(Buffer.from(parsePacket(PACKETS[2])).toString('hex'));
+  });
+
+  it('keeps the comments that packets came with, and adds its own', async () => {
+    const writer = openWriter(path('noted.pcapng'));
+    const iface = writer.addInterface({ linkType: 101, name: 'eth7' });
+    const bytes = Buffer.from(parsePacket(PACKETS[0]));
+    writer.write(iface, 1, 2, bytes, 0, bytes.length, bytes.length, 'the one that matters');
+    await writer.close();
+    const words = [path('noted.pcapng'), '--config', path('cluster.yaml'), '--stage', 'journey'];
+    await runCommand(replayCommand(), [...words, '-w', path('kept.pcapng')]);
+    const found = await readBack('kept.pcapng');
+    expect(found.map(({ comment }) => comment.split(/\n|: /).slice(0, 3))).toEqual([
+      ['the one that matters', 's1', 'forward'],
+      ['the one that matters', 's2', 'accept_syn'],
+    ]);
   });
 
   it('writes pcap without comments, and no comments when not asked to', async () => {

@@ -27,6 +27,7 @@ export const IF_RXSPEED = 17;
 
 /** Options of a packet. */
 export const EPB_FLAGS = 2;
+export const EPB_HASH = 3;
 export const EPB_DROPCOUNT = 4;
 export const EPB_PACKETID = 5;
 export const EPB_QUEUE = 6;

@@ -1,6 +1,7 @@
 import {
   EPB_DROPCOUNT,
   EPB_FLAGS,
+  EPB_HASH,
   EPB_PACKETID,
   EPB_QUEUE,
   OPT_ENDOFOPT,
@@ -26,12 +27,13 @@ const NUMBERS: ReadonlyMap<number, number> = new Map([
 /**
  * Copies the options of a packet to `at` of a file that is little-endian, without the end mark. They take no more room
  * there than here.
- * @param withoutFlags leaves out the packet's flags
+ * @param isElsewhere the packet is written as it was at another place than where it was captured: its flags and its hash
+ *   say nothing about it there
  * @returns where they end
  */
 export function keepPacketOptions(
   record: CaptureRecord,
-  withoutFlags: boolean,
+  isElsewhere: boolean,
   output: CaptureOutput,
   at: number,
 ): number {
@@ -44,7 +46,7 @@ export function keepPacketOptions(
     const length = data.getUint16(read + 2, littleEndian);
     const size = OPTION_HEADER + padded(length);
     if (code === OPT_ENDOFOPT || read + size > limit) break;
-    if (code !== EPB_FLAGS || !withoutFlags) {
+    if (!isElsewhere || (code !== EPB_FLAGS && code !== EPB_HASH)) {
       output.data.setUint16(write, code, true);
       output.data.setUint16(write + 2, length, true);
       output.copy(record.bytes, read + OPTION_HEADER, size - OPTION_HEADER, write + OPTION_HEADER);
