@@ -1,7 +1,7 @@
 import { cpus } from 'node:os';
 import { Command } from 'commander';
 import { widenInlining } from '../../src/node/engine.js';
-import { benchCaptureRead, benchCaptureWrite } from './captures.js';
+import { READ_CASES, runCapture, WRITE_CASES } from './captures.js';
 import { benchHeap } from './heap.js';
 import { benchIo, missingForIo } from './io.js';
 import { MEMORY_CASES, runMemory } from './memory.js';
@@ -39,8 +39,12 @@ const benchmarks: readonly Benchmark[] = [
   { name: 'vips', run: () => vipRows() },
   { name: 'replay', run: (_programs, quick) => benchReplay(quick ? 3 : 11) },
   { name: 'replay-memory', run: (_programs, quick) => benchReplayMemory(quick) },
-  { name: 'capture-read', run: ({ library }, quick) => benchCaptureRead(library, quick ? 15 : 101) },
-  { name: 'capture-write', run: ({ library }, quick) => benchCaptureWrite(library, quick ? 15 : 101) },
+  ...[...READ_CASES, ...WRITE_CASES].map(({ name }) => ({
+    name,
+    run: async ({ library }: NativePrograms, quick: boolean) => [
+      await runCapture({ name, library, rounds: quick ? 15 : 101 }),
+    ],
+  })),
   {
     name: 'tun',
     missing: missingForIo,

@@ -68,8 +68,9 @@ export class PcapParser extends ReadWindow implements CaptureParser {
     const at = this.start & POSITION;
     const here = (this.end & POSITION) - at;
     if (here < this.least) return false;
-    const captured = data.getUint32(at + 8, littleEndian);
-    if (captured > here - RECORD_HEADER) return false;
+    const captured = data.getInt32(at + 8, littleEndian);
+    // A length of 2^31 and more is less than 0 here.
+    if ((captured | (here - RECORD_HEADER - captured)) < 0) return false;
     const fraction = data.getUint32(at + 4, littleEndian);
     record.seconds = data.getUint32(at, littleEndian);
     if (fraction < this.unitsPerSecond) record.nanoseconds = Math.imul(fraction, this.unit);

@@ -54,14 +54,14 @@ export class TimestampScale {
     this.divisor = this.units / common;
   }
 
-  /** Sets the record's `seconds` and `nanoseconds`. */
+  /** Sets the record's `seconds` and `nanoseconds`. @param high, low the words of the count, as int32 */
   convert(high: number, low: number, record: CaptureRecord): void {
     const signed = low ^ SIGN;
     if (high === this.high && signed >= this.first && signed <= this.last) {
       record.seconds = this.second;
       record.nanoseconds = Math.imul(low - this.start, this.multiplier);
     } else {
-      this.convertElsewhere(high, low, record);
+      this.convertElsewhere(high >>> 0, low >>> 0, record);
     }
   }
 
@@ -78,7 +78,7 @@ export class TimestampScale {
     record.nanoseconds = Math.floor((units * this.multiplier) / this.divisor);
     if (this.divisor !== 1) return;
     const start = low - units;
-    this.high = high;
+    this.high = high | 0;
     this.first = Math.max(start, 0) ^ SIGN;
     this.last = (Math.min(start + this.units, TWO_32) - 1) ^ SIGN;
     this.start = start | 0;

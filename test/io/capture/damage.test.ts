@@ -38,8 +38,9 @@ const FILES: readonly (readonly [name: string, file: Buffer, boundaries: number]
         little.obsoletePacket(text(1), 1n, 0, 0),
       ],
       ...[big.section(), big.interface(101), big.packet(text(31), 6n)],
+      ...[little.section(), little.interface(113), little.packet(text(2), 7n), little.packet(text(5), 8n)],
     ]),
-    8,
+    12,
   ],
 ];
 

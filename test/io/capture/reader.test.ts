@@ -1,7 +1,11 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { CaptureReader } from '../../../src/io/capture/reader.js';
 import { CaptureRecord } from '../../../src/io/capture/record.js';
+import { openWriter } from '../../../src/io/capture/writer.js';
 import { Blocks, MemorySource, type PcapPacket, pcap, readBytes } from './files.js';
 
 const FIRST = Buffer.from('first packet');
@@ -175,6 +179,37 @@ describe.each([
     ]);
     expect(reader.interfaces).toHaveLength(4);
     expect(cut).toBe(null);
+  });
+});
+
+describe('a large file', () => {
+  it('leaves timers and signals their turn', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'twohop-large-'));
+    try {
+      const path = join(directory, 'large.pcapng');
+      const writer = openWriter(path);
+      const iface = writer.addInterface({ linkType: 1 });
+      const count = 500_000;
+      const bytes = Buffer.alloc(100);
+      for (let i = 0; i < count; i++) writer.write(iface, i, 0, bytes, 0, bytes.length, bytes.length, '');
+      await writer.close();
+
+      const reader = await CaptureReader.open(path);
+      let turns = 0;
+      const timer = setInterval(() => turns++, 1);
+      const record = new CaptureRecord();
+      let read = 0;
+      do {
+        while (reader.next(record)) read++;
+      } while (await reader.more());
+      clearInterval(timer);
+      await reader.close();
+      expect(read).toBe(count);
+      expect(turns).toBeGreaterThan(0);
+      expect(reader.bytesRead).toBe(reader.size);
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
   });
 });
 

@@ -126,6 +126,32 @@ describe('pcapng', () => {
     expect(readFileSync(path, 'latin1')).toContain('\x04\x00\x06\x00twohop\x00\x00');
   });
 
+  it('is the same byte for byte, whatever was in memory before', async () => {
+    const path = join(directory, 'bytes.pcapng');
+    const writer = openWriter(path);
+    const iface = writer.addInterface({ linkType: LINKTYPE.RAW });
+    const noise = Buffer.alloc(1 << 20, 0xa5);
+    // Once around the buffer, so that what is written next lies on what was there.
+    for (let i = 0; i < 3; i++) writer.write(iface, 0, 0, noise, 0, 600_000, 600_000, '');
+    const little = new Blocks(true);
+    const expected: Buffer[] = [];
+    for (const [length, comment] of [
+      [1, ''],
+      [2, 'a'],
+      [3, 'ab'],
+      [4, 'abc'],
+      [401, 'abcd'],
+    ] as const) {
+      const bytes = Buffer.alloc(length, 'x');
+      writer.write(iface, 1, 2, bytes, 0, length, length, comment);
+      const options = comment === '' ? little.body() : little.body().option(1, comment).option(0, '');
+      expected.push(little.packet(bytes, 1_000_000_002n, 0, options));
+    }
+    await writer.close();
+    const end = Buffer.concat(expected);
+    expect(readFileSync(path).subarray(-end.length).toString('hex')).toBe(end.toString('hex'));
+  });
+
   it('has interfaces whenever they come, with their options', async () => {
     const path = join(directory, 'interfaces.pcapng');
     const writer = openWriter(path);
