@@ -131,7 +131,7 @@ function countOf(length: number): number {
   return Math.floor(FILE_SIZE / length);
 }
 
-/** Adds up what the C loop does, modulo 2^32: the lengths, and the first word of each IP header. */
+/** Adds up what the C loop does, modulo 2^32: lengths, times, and the first word of each IP header. */
 async function readFile(path: string): Promise<number> {
   const reader = await CaptureReader.open(path);
   const record = new CaptureRecord();
@@ -148,7 +148,8 @@ function readWindow(reader: CaptureReader, record: CaptureRecord): number {
   let sum = 0;
   while (reader.next(record)) {
     const first = record.data.getInt32(record.offset + ETHERNET_HEADER);
-    sum = (sum + record.capturedLength + record.originalLength + first) | 0;
+    const times = record.seconds + record.nanoseconds;
+    sum = (sum + record.capturedLength + record.originalLength + times + first) | 0;
   }
   return sum;
 }

@@ -51,9 +51,13 @@ struct packet {
   uint32_t nanoseconds;
 };
 
-/* What is done with a packet: its lengths and the first word of its IP header are added up. */
+/*
+ * What is done with a packet: its lengths, its time and the first word of its IP header are added up. All of it, for
+ * what nobody looks at the compiler leaves out.
+ */
 static uint32_t touch(const struct packet *packet) {
-  return packet->captured + packet->original + get32(packet->bytes + ETHERNET_HEADER);
+  return packet->captured + packet->original + packet->seconds + packet->nanoseconds +
+         get32(packet->bytes + ETHERNET_HEADER);
 }
 
 /* Takes whole records from [at, end); what is left of the last one stays. */
