@@ -21,7 +21,7 @@ import { type ProblemReport, parseYaml, readText, strictShape } from '../table/y
 /** Connections followed per server: about 15 MB. */
 const FOLLOW_LIMIT = 100_000;
 
-export const serverSocketsShape = strictShape({
+const serverSocketsShape = strictShape({
   listen: z.array(z.string()).default([]),
   flows: z.array(z.string()).default([]),
 });
@@ -76,7 +76,7 @@ export function makeSockets(
 }
 
 /** `tcp *:80`, `tcp 192.0.2.1:443 cookies`, `udp [2001:db8::1]:53`, `tcp *:*`. @throws TableError */
-export function parseListener(line: string): ListedListener {
+function parseListener(line: string): ListedListener {
   const match = /^(tcp|udp)\s+(\S+):(\d{1,5}|\*)(\s+cookies)?$/.exec(line.trim());
   if (match === null) {
     throw new TableError(
@@ -94,7 +94,7 @@ export function parseListener(line: string): ListedListener {
 }
 
 /** `tcp 192.0.2.1:80 198.51.100.7:40000`: local, remote. @throws TableError */
-export function parseFlow(line: string): ListedFlow {
+function parseFlow(line: string): ListedFlow {
   const match = /^(tcp|udp)\s+(\S+):(\d{1,5})\s+(\S+):(\d{1,5})$/.exec(line.trim());
   if (match === null) {
     throw new TableError(

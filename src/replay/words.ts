@@ -79,7 +79,7 @@ function fragmentWords(): string {
 }
 
 /** `7 bytes: 45 00 00 07 ...` */
-export function bytesWords(data: DataView, offset: number, limit: number): string {
+function bytesWords(data: DataView, offset: number, limit: number): string {
   const shown: string[] = [];
   for (let at = offset; at < Math.min(limit, offset + 8); at++) {
     shown.push(data.getUint8(at).toString(16).padStart(2, '0'));

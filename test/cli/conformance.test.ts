@@ -1,11 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CommanderError } from 'commander';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { conformanceCommand } from '../../src/cli/conformance.js';
-import { fail } from '../../src/cli/exit.js';
 import { readVectors } from '../vectors.js';
+import { runCommand } from './run.js';
 
 interface Vector {
   name: string;
@@ -17,33 +16,7 @@ interface VectorFile {
   vectors: Vector[];
 }
 
-/** Runs `twohop conformance ...` in this process, as the command line would. */
-async function run(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  const stdout = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  const stderr = vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    err += String(text);
-    return true;
-  });
-  const earlier = process.exitCode;
-  process.exitCode = 0;
-  try {
-    await conformanceCommand().exitOverride().parseAsync(words, { from: 'user' });
-  } catch (error) {
-    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
-    else fail(error);
-  } finally {
-    stdout.mockRestore();
-    stderr.mockRestore();
-  }
-  const code = Number(process.exitCode);
-  process.exitCode = earlier;
-  return { code, out, err };
-}
+const run = (...words: string[]) => runCommand(conformanceCommand(), words);
 
 const lastLine = (text: string) => text.trimEnd().split('\n').at(-1);
 
