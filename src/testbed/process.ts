@@ -18,6 +18,11 @@ try {
       serveClient();
       break;
     }
+    case 'quic-server': {
+      const { serveQuicUntilKilled } = await import('./quic/server.js');
+      await serveQuicUntilKilled(args[0] ?? '', Number(args[1]), args[2] ?? '');
+      break;
+    }
     case 'holder': {
       const { hold } = await import('./holder.js');
       await hold(JSON.parse(args[0] ?? '{}'));

@@ -15,6 +15,10 @@ export const PACKAGES = {
   unshare: 'util-linux',
   setpriv: 'util-linux',
   curl: 'curl',
+  gtlsclient: 'ngtcp2-client',
+  openssl: 'openssl',
+  nft: 'nftables',
+  conntrack: 'conntrack',
 } as const;
 
 export type Tool = keyof typeof PACKAGES;
