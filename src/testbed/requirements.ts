@@ -11,10 +11,16 @@ import { TestbedError } from './errors.js';
 export const PACKAGES = {
   ip: 'iproute2',
   tc: 'iproute2',
+  ss: 'iproute2',
   nsenter: 'util-linux',
   unshare: 'util-linux',
   setpriv: 'util-linux',
   curl: 'curl',
+  nsd: 'nsd',
+  'nsd-control': 'nsd',
+  dnsperf: 'dnsperf',
+  dig: 'bind9-dnsutils',
+  socat: 'socat',
 } as const;
 
 export type Tool = keyof typeof PACKAGES;

@@ -1,9 +1,10 @@
 import { TestbedError } from '../errors.js';
 import type { Suite } from './suite.js';
+import { udp } from './udp.js';
 import { web } from './web.js';
 
 /** All demonstrations; the first is the default. */
-export const SUITES: readonly Suite[] = [web];
+export const SUITES: readonly Suite[] = [web, udp];
 
 export const DEFAULT_SUITE = web;
 
