@@ -2,7 +2,10 @@ import { clientName } from '../addresses.js';
 import type { TrafficsetSpec } from '../cluster-file.js';
 import { FLOW_SERVICES, startFlowServices } from '../flow-services.js';
 import { DNS_PORT, dnsVip, startNameServer, WHO } from '../name-server.js';
+import { dns } from '../scenarios/udp/dns.js';
+import { dnsDrain } from '../scenarios/udp/dns-drain.js';
 import { flows } from '../scenarios/udp/flows.js';
+import { fragments } from '../scenarios/udp/fragments.js';
 import type { Sites } from '../site.js';
 import type { Suite } from './suite.js';
 
@@ -24,7 +27,7 @@ export const udp: Suite = {
   clientProcesses: [1, 2],
   trafficsets: () => TRAFFICSETS,
   startServices,
-  scenarios: [flows],
+  scenarios: [dns, dnsDrain, flows, fragments],
   tryOut: `${clientName(1)} -- dig @${dnsVip(4)} ${WHO} TXT +short`,
 };
 

@@ -1,5 +1,5 @@
 import type { ForwardingTable } from '../../../table/forwarding-table.js';
-import { clientLink, type Family } from '../../addresses.js';
+import { clientLink, type Family, serverOf } from '../../addresses.js';
 import type { Endpoint, FlowAnswer } from '../../client-protocol.js';
 import type { DataCenter } from '../../data-center.js';
 import { TestbedError } from '../../errors.js';
@@ -117,6 +117,21 @@ export const beganAnew = ({ answer, before }: Asked): boolean => answer.count <=
 
 export const unanswered = (flows: readonly HeldFlow[]): HeldFlow[] =>
   flows.filter(({ answer }) => answer.server === null);
+
+/** A new flow, and where the table wanted it. */
+export interface Fresh extends HeldFlow {
+  readonly due: string;
+}
+
+/** New flows belong to the second hop of their bucket, where there is one. */
+export function withDue(table: ForwardingTable, flows: readonly HeldFlow[]): Fresh[] {
+  return flows.map((flow) => {
+    const due = table.secondHop(flow.bucket) || table.firstHop(flow.bucket);
+    return { ...flow, due: serverOf(due) };
+  });
+}
+
+export const wentAstray = ({ answer, due }: Fresh): boolean => answer.server !== due;
 
 function bucketOfPort(
   table: ForwardingTable,

@@ -1,11 +1,21 @@
 import { parseIpv4 } from '../../../table/address.js';
-import { addServer, clearSecondHops, drain, swapHops } from '../../../table/edit.js';
-import type { ForwardingTable } from '../../../table/forwarding-table.js';
-import { dipOf, serverName, serverOf } from '../../addresses.js';
+import { clearSecondHops, swapHops } from '../../../table/edit.js';
+import { dipOf, serverName } from '../../addresses.js';
 import type { DataCenter } from '../../data-center.js';
 import { FLOW_SERVICES, type FlowService } from '../../flow-services.js';
 import { Judgement, type Scenario } from '../scenario.js';
-import { type Asked, beganAnew, FlowHolder, type HeldFlow, hasMoved, unanswered } from './flows-held.js';
+import {
+  type Asked,
+  beganAnew,
+  FlowHolder,
+  type Fresh,
+  type HeldFlow,
+  hasMoved,
+  unanswered,
+  wentAstray,
+  withDue,
+} from './flows-held.js';
+import { coming, leaving } from './tables.js';
 
 const DRAINED = 1;
 const DIP = parseIpv4(dipOf(DRAINED));
@@ -44,11 +54,6 @@ interface Seen {
   readonly fresh: readonly Fresh[];
 }
 
-interface Fresh extends HeldFlow {
-  /** Where the table wants new flows of this bucket: at the second hop, if there is one. */
-  readonly due: string;
-}
-
 async function leaveAndComeBack(
   dataCenter: DataCenter,
   holder: FlowHolder,
@@ -58,23 +63,24 @@ async function leaveAndComeBack(
   const full = fleet.tableOf(service.trafficset);
   const isLeft = (bucket: number): boolean => full.firstHop(bucket) === DIP;
   const old = await openBoth(holder, service, isLeft);
-  const leaving = switchRoles(drain(full, DIP, { keepSecondHop: true }));
-  await fleet.publish(leaving);
+  const onItsWay = leaving(full, DIP);
+  await fleet.publish(onItsWay);
   const drained = await holder.ask(old);
-  const afterDrain = withDue(leaving, await openBoth(holder, service, isLeft));
+  const afterDrain = withDue(onItsWay, await openBoth(holder, service, isLeft));
   // Both hops have flows now; they change places.
-  await fleet.publish(swapHops(leaving, 1));
+  const swappedTable = swapHops(onItsWay, 1);
+  await fleet.publish(swappedTable);
   const swapped = await holder.ask([...drained, ...afterDrain]);
   await holder.close(swapped);
 
-  const gone = clearSecondHops(swapHops(leaving, 1));
+  const gone = clearSecondHops(swappedTable);
   await fleet.publish(gone);
-  const coming = switchRoles(addServer(gone, DIP));
-  const isGivenBack = (bucket: number): boolean => coming.secondHop(bucket) === DIP;
+  const back = coming(gone, DIP);
+  const isGivenBack = (bucket: number): boolean => back.secondHop(bucket) === DIP;
   const late = await openBoth(holder, service, isGivenBack);
-  await fleet.publish(coming);
+  await fleet.publish(back);
   const added = await holder.ask(late);
-  const afterReturn = withDue(coming, await openBoth(holder, service, isGivenBack));
+  const afterReturn = withDue(back, await openBoth(holder, service, isGivenBack));
   await holder.close([...added, ...afterReturn]);
   await fleet.restore(full);
   return { service, drained, swapped, added, fresh: [...afterDrain, ...afterReturn] };
@@ -91,23 +97,11 @@ async function openBoth(
   return [...inside, ...outside];
 }
 
-/** Edits for TCP make the new server first hop; for UDP that is the one that has the flows. */
-function switchRoles(table: ForwardingTable): ForwardingTable {
-  return swapHops(table, 1);
-}
-
-function withDue(table: ForwardingTable, flows: readonly HeldFlow[]): Fresh[] {
-  return flows.map((flow) => {
-    const due = table.secondHop(flow.bucket) || table.firstHop(flow.bucket);
-    return { ...flow, due: serverOf(due) };
-  });
-}
-
 function judge(judgement: Judgement, seen: Seen): void {
   const { service, drained, swapped, added, fresh } = seen;
   const asked = [...drained, ...swapped, ...added];
   const silent = unanswered([...asked, ...fresh]).length;
-  const astray = fresh.filter(({ answer, due }) => answer.server !== due);
+  const astray = fresh.filter(wentAstray);
   const moved = asked.filter(hasMoved);
   judgement.expect(silent === 0, `${service.title}: ${silent} datagrams were not answered`);
   judgement.expect(astray.length === 0, `${service.title}: ${astray.length} new flows went elsewhere`);
@@ -128,7 +122,7 @@ function line(seen: Seen): string {
     ['by the swap of its hops', seen.swapped],
     [`by the return`, seen.added],
   ];
-  const right = seen.fresh.filter(({ answer, due }) => answer.server === due).length;
+  const right = seen.fresh.length - seen.fresh.filter(wentAstray).length;
   return `${seen.service.title}: ${changes.map(moves).join(', ')}; ${right} of ${seen.fresh.length} new ones where the table wants them`;
 }
 
@@ -144,6 +138,6 @@ function figures({ drained, swapped, added, fresh }: Seen): Record<string, numbe
       (sum, { answer }) => sum + answer.tries - 1,
       0,
     ),
-    newAstray: fresh.filter(({ answer, due }) => answer.server !== due).length,
+    newAstray: fresh.filter(wentAstray).length,
   };
 }
