@@ -5,7 +5,7 @@ import type { Endpoint, FlowAnswer } from './client-protocol.js';
 
 /** How long an answer may take before the datagram is sent again, and how often it is sent at most. */
 const ANSWER_MS = 500;
-const TRIES = 20;
+const TRIES = 10;
 
 /**
  * A client's end of a UDP flow: a connected socket, so that only the VIP can answer. It asks and waits for the answer,

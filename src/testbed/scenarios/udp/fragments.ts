@@ -62,7 +62,9 @@ export const fragments: Scenario = {
     await holder.close([...flows, ...fresh]);
     await fleet.restore(full);
     const queries = await Promise.all(
-      FAMILIES.map((family) => askAll({ client: clients[0], address: dnsVip(family), padding: DNS_PADDING })),
+      FAMILIES.map((family, index) =>
+        askAll({ client: clients[index], address: dnsVip(family), padding: DNS_PADDING }),
+      ),
     );
     const drops = (await fragmentsDropped(fleet)) - dropsBefore;
 
@@ -82,7 +84,7 @@ export const fragments: Scenario = {
     judgement.expect(drops === 0, `nodes dropped ${drops} fragments`);
     return judgement.finding(
       [
-        `${asked.length} datagrams of ${SIZES.join(' and ')} bytes in flows that were there: ${asked.length - silent} answered, ${moved} elsewhere`,
+        `${asked.length} datagrams of ${SIZES.join(' and ')} bytes in flows that were there: ${asked.length - unanswered(asked).length} answered, ${moved} elsewhere`,
         `${fresh.length} flows begun with ${FIRST_SIZE} bytes: ${fresh.length - astray} where the table wants them`,
         `${sent} DNS queries of more than ${DNS_PADDING} bytes: ${lost} lost`,
         `${drops} fragments dropped by nodes`,
