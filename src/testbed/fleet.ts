@@ -17,13 +17,10 @@ import { Daemon } from './daemon.js';
 import { TestbedError } from './errors.js';
 import { CLI_ENTRY } from './locations.js';
 import { getOverUnixSocket, Metrics, parseMetrics } from './metrics.js';
-import { waitUntil } from './wait.js';
+import { START_MS, waitUntil } from './wait.js';
 
 /** More than a hundred per server, for as many servers as the testbed takes. */
 const BUCKETS = 4096;
-
-/** Many processes start at the same time, on a machine that may have other work. */
-const START_MS = 60_000;
 
 /** The nodes of all servers, and the forwarding tables they share: one per trafficset. */
 export class Fleet {

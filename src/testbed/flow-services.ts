@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { type Family, vip } from './addresses.js';
 import type { Site } from './site.js';
-import { waitUntil } from './wait.js';
+import { START_MS, waitUntil } from './wait.js';
 
 /** UDP services with flows, each with a trafficset of its own: what they do with their sockets is what differs. */
 export interface FlowService {
@@ -92,12 +92,15 @@ export async function startFlowServices(server: Site): Promise<void> {
     ...FAMILIES.map(flowVip),
   );
   await node.ready();
-  await waitUntil(`the UDP services of ${server.name} to have their sockets`, async () => {
-    const { stdout } = await server.script('ss -Hlun');
-    return FLOW_SERVICES.every(({ port }) =>
-      FAMILIES.every((family) => stdout.includes(socketName(family, port))),
-    );
-  });
+  await waitUntil(
+    `the UDP services of ${server.name} to have their sockets`,
+    async () => {
+      const { stdout } = await server.script('ss -Hlun');
+      const names = FLOW_SERVICES.flatMap(({ port }) => FAMILIES.map((family) => socketName(family, port)));
+      return names.every((name) => stdout.includes(name));
+    },
+    START_MS,
+  );
 }
 
 /** As ss prints it. */

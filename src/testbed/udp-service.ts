@@ -25,8 +25,9 @@ interface Flow {
   count: number;
 }
 
-class UdpService {
+export class UdpService {
   private readonly flows = new Map<string, Flow>();
+  private listener: Socket | null = null;
 
   constructor(
     private readonly name: string,
@@ -35,7 +36,12 @@ class UdpService {
 
   /** Resolves when datagrams are taken. */
   async listen(): Promise<void> {
-    await this.bind();
+    this.listener = await this.bind();
+  }
+
+  close(): void {
+    this.listener?.close();
+    for (const key of this.flows.keys()) this.end(key);
   }
 
   /** A socket at the service's address; whatever reaches it is answered by the flow that it belongs to. */
@@ -59,35 +65,39 @@ class UdpService {
   }
 
   private take(message: Buffer, from: RemoteInfo): void {
-    const flow = this.flows.get(keyOf(from)) ?? this.begin(from);
+    const key = keyOf(from);
+    const flow = this.flows.get(key) ?? this.begin(from);
     flow.idle.refresh();
     const token = message.toString('latin1').split(/\s/, 1)[0];
     const digest = createHash('sha256').update(message).digest('hex');
     const answer = `${this.name} ${++flow.count} ${token} ${message.length} ${digest}\n`;
     flow.ready.then(
-      () => flow.socket.send(answer),
-      () => this.end(from),
+      () => {
+        if (this.flows.get(key) === flow) flow.socket.send(answer);
+      },
+      () => this.end(key),
     );
   }
 
   private begin(from: RemoteInfo): Flow {
+    const key = keyOf(from);
     const socket = this.newSocket();
     const ready = this.bind(socket).then(() => connect(socket, from));
-    const idle = setTimeout(() => this.end(from), IDLE_MS);
+    const idle = setTimeout(() => this.end(key), IDLE_MS);
     const flow: Flow = { socket, ready, idle, count: 0 };
-    this.flows.set(keyOf(from), flow);
+    this.flows.set(key, flow);
     ready.then(
       // The client is gone: its kernel says so.
-      () => socket.on('error', () => this.end(from)),
+      () => socket.on('error', () => this.end(key)),
       () => {},
     );
     return flow;
   }
 
-  private end(from: RemoteInfo): void {
-    const flow = this.flows.get(keyOf(from));
+  private end(key: string): void {
+    const flow = this.flows.get(key);
     if (flow === undefined) return;
-    this.flows.delete(keyOf(from));
+    this.flows.delete(key);
     clearTimeout(flow.idle);
     flow.socket.close();
   }

@@ -31,7 +31,8 @@ interface Planned {
 }
 
 export class FlowHolder {
-  private nextPort = FIRST_PORT;
+  /** Shared by all: a server may remember a flow long after its client has closed it. */
+  private static nextPort = FIRST_PORT;
 
   constructor(private readonly dataCenter: DataCenter) {}
 
@@ -78,8 +79,8 @@ export class FlowHolder {
     const family = FAMILIES[index % FAMILIES.length];
     const client = 1 + (Math.floor(index / FAMILIES.length) % clients);
     const remote = { address: flowVip(family), port: service.port };
-    while (this.nextPort < LAST_PORT) {
-      const localPort = this.nextPort++;
+    while (FlowHolder.nextPort < LAST_PORT) {
+      const localPort = FlowHolder.nextPort++;
       const bucket = bucketOfPort(table, client, family, localPort, remote);
       if (inBucket(bucket)) return { client, bucket, localPort, remote };
     }

@@ -1,5 +1,5 @@
 import { parseIpv4 } from '../../../table/address.js';
-import { clearSecondHops, swapHops } from '../../../table/edit.js';
+import { addServer, clearSecondHops, drain, swapHops } from '../../../table/edit.js';
 import { dipOf, serverName } from '../../addresses.js';
 import type { DataCenter } from '../../data-center.js';
 import { FLOW_SERVICES, type FlowService } from '../../flow-services.js';
@@ -15,7 +15,6 @@ import {
   wentAstray,
   withDue,
 } from './flows-held.js';
-import { coming, leaving } from './tables.js';
 
 const DRAINED = 1;
 const DIP = parseIpv4(dipOf(DRAINED));
@@ -63,19 +62,21 @@ async function leaveAndComeBack(
   const full = fleet.tableOf(service.trafficset);
   const isLeft = (bucket: number): boolean => full.firstHop(bucket) === DIP;
   const old = await openBoth(holder, service, isLeft);
-  const onItsWay = leaving(full, DIP);
-  await fleet.publish(onItsWay);
+  const leaving = drain(full, DIP, { keepSecondHop: true, roles: 'udp' });
+  await fleet.publish(leaving);
   const drained = await holder.ask(old);
-  const afterDrain = withDue(onItsWay, await openBoth(holder, service, isLeft));
+  const afterDrain = withDue(leaving, await openBoth(holder, service, isLeft));
   // Both hops have flows now; they change places.
-  const swappedTable = swapHops(onItsWay, 1);
-  await fleet.publish(swappedTable);
+  await fleet.publish(swapHops(leaving, 1));
   const swapped = await holder.ask([...drained, ...afterDrain]);
   await holder.close(swapped);
 
-  const gone = clearSecondHops(swappedTable);
+  const gone = clearSecondHops(
+    drain(fleet.tableOf(service.trafficset), DIP, { keepSecondHop: true, roles: 'udp' }),
+    'udp',
+  );
   await fleet.publish(gone);
-  const back = coming(gone, DIP);
+  const back = addServer(gone, DIP, 0, 'udp');
   const isGivenBack = (bucket: number): boolean => back.secondHop(bucket) === DIP;
   const late = await openBoth(holder, service, isGivenBack);
   await fleet.publish(back);
@@ -116,11 +117,11 @@ function judge(judgement: Judgement, seen: Seen): void {
 
 function line(seen: Seen): string {
   const moves = ([what, asked]: [string, readonly Asked[]]): string =>
-    `${asked.filter(hasMoved).length} of ${asked.length} moved ${what}`;
+    `${asked.filter(hasMoved).length} of ${asked.length} ${what}`;
   const changes: [string, readonly Asked[]][] = [
-    ['by the drain', seen.drained],
+    ['moved by the drain', seen.drained],
     ['by the swap of its hops', seen.swapped],
-    [`by the return`, seen.added],
+    ['by the return', seen.added],
   ];
   const right = seen.fresh.length - seen.fresh.filter(wentAstray).length;
   return `${seen.service.title}: ${changes.map(moves).join(', ')}; ${right} of ${seen.fresh.length} new ones where the table wants them`;

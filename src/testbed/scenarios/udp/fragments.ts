@@ -1,4 +1,7 @@
 import { parseIpv4 } from '../../../table/address.js';
+import { drain } from '../../../table/edit.js';
+import { IPV4_HEADER } from '../../../wire/ipv4.js';
+import { UDP_HEADER } from '../../../wire/udp.js';
 import { dipOf, type Family, serverName } from '../../addresses.js';
 import type { Fleet } from '../../fleet.js';
 import { THOROUGH } from '../../flow-services.js';
@@ -16,7 +19,6 @@ import {
   wentAstray,
   withDue,
 } from './flows-held.js';
-import { leaving } from './tables.js';
 
 const DRAINED = 1;
 const DIP = parseIpv4(dipOf(DRAINED));
@@ -46,10 +48,10 @@ export const fragments: Scenario = {
       ...(await holder.open(THOROUGH, { count: FLOWS, inBucket: isLeft, bytes })),
       ...(await holder.open(THOROUGH, { count: FLOWS, inBucket: (bucket) => !isLeft(bucket), bytes })),
     ];
-    const dropsBefore = await fragmentsDropped(fleet);
+    const before = await countPackets(fleet);
 
     const old = await openBoth(SMALL);
-    const table = leaving(full, DIP);
+    const table = drain(full, DIP, { keepSecondHop: true, roles: 'udp' });
     await fleet.publish(table);
     const asked = [];
     let flows: HeldFlow[] = old;
@@ -66,7 +68,7 @@ export const fragments: Scenario = {
         askAll({ client: clients[index], address: dnsVip(family), padding: DNS_PADDING }),
       ),
     );
-    const drops = (await fragmentsDropped(fleet)) - dropsBefore;
+    const packets = difference(await countPackets(fleet), before);
 
     const all = [...asked, ...fresh];
     const silent = unanswered(all).length;
@@ -75,19 +77,31 @@ export const fragments: Scenario = {
     const astray = fresh.filter(wentAstray).length;
     const sent = queries.reduce((sum, report) => sum + report.sent, 0);
     const lost = queries.reduce((sum, report) => sum + report.sent - report.answered, 0);
+    const perQuery = fragmentsOf(DNS_PADDING);
+    const perSize = [...SIZES, FIRST_SIZE].map((bytes) => 2 * FLOWS * fragmentsOf(bytes));
+    const atLeast = perSize.reduce((sum, one) => sum + one, perQuery * sent);
+
     const judgement = new Judgement();
     judgement.expect(silent === 0, `${silent} of ${all.length} datagrams were not answered`);
     judgement.expect(damaged === 0, `${damaged} datagrams did not arrive as they were sent`);
     judgement.expect(moved === 0, `${moved} datagrams came to another server or socket than their flow's`);
     judgement.expect(astray === 0, `${astray} flows that began with fragments went elsewhere`);
     judgement.expect(lost === 0, `${lost} of ${sent} long queries were not answered`);
-    judgement.expect(drops === 0, `nodes dropped ${drops} fragments`);
+    judgement.expect(packets.dropped === 0, `nodes dropped ${packets.dropped} fragments`);
+    judgement.expect(
+      packets.entered >= atLeast,
+      `only ${packets.entered} packets came: less than ${atLeast} fragments; this shows nothing`,
+    );
+    judgement.expect(
+      packets.redirected >= FLOWS * fragmentsOf(FIRST_SIZE),
+      `only ${packets.redirected} packets took the second hop`,
+    );
     return judgement.finding(
       [
-        `${asked.length} datagrams of ${SIZES.join(' and ')} bytes in flows that were there: ${asked.length - unanswered(asked).length} answered, ${moved} elsewhere`,
+        `${asked.length} datagrams of ${SIZES.join(' and ')} bytes in flows that were there: ${moved} elsewhere, ${damaged} damaged`,
         `${fresh.length} flows begun with ${FIRST_SIZE} bytes: ${fresh.length - astray} where the table wants them`,
         `${sent} DNS queries of more than ${DNS_PADDING} bytes: ${lost} lost`,
-        `${drops} fragments dropped by nodes`,
+        `${packets.entered} packets: ${packets.dropped} fragments dropped, ${packets.redirected} took the second hop`,
       ],
       {
         datagrams: all.length,
@@ -98,13 +112,42 @@ export const fragments: Scenario = {
         astray,
         queries: sent,
         lost,
-        drops,
+        ...packets,
       },
     );
   },
 };
 
-async function fragmentsDropped(fleet: Fleet): Promise<number> {
+/** How many fragments a datagram becomes, at least: those of IPv4, whose headers are the shorter ones. */
+function fragmentsOf(bytes: number): number {
+  const room = CLIENT_MTU - IPV4_HEADER;
+  return Math.ceil((bytes + UDP_HEADER) / room);
+}
+
+interface Packets {
+  /** Came from the router. */
+  readonly entered: number;
+  readonly redirected: number;
+  /** Fragments. */
+  readonly dropped: number;
+}
+
+async function countPackets(fleet: Fleet): Promise<Packets> {
   const metrics = await fleet.allMetrics();
-  return metrics.sum('twohop_packets_total', { verdict: 'drop_fragment' });
+  const count = (labels: Record<string, string>): number => metrics.sum('twohop_packets_total', labels);
+  return {
+    entered:
+      count({ stage: 'forward', trafficset: 'dns' }) +
+      count({ stage: 'forward', trafficset: THOROUGH.trafficset }),
+    redirected: count({ verdict: 'redirect', trafficset: THOROUGH.trafficset }),
+    dropped: count({ verdict: 'drop_fragment' }) + count({ verdict: 'drop_fragment_unknown' }),
+  };
+}
+
+function difference(after: Packets, before: Packets): Packets {
+  return {
+    entered: after.entered - before.entered,
+    redirected: after.redirected - before.redirected,
+    dropped: after.dropped - before.dropped,
+  };
 }
