@@ -11,6 +11,7 @@ import { TestbedError } from './errors.js';
 export const PACKAGES = {
   ip: 'iproute2',
   tc: 'iproute2',
+  ss: 'iproute2',
   nsenter: 'util-linux',
   unshare: 'util-linux',
   setpriv: 'util-linux',
@@ -19,6 +20,11 @@ export const PACKAGES = {
   openssl: 'openssl',
   nft: 'nftables',
   conntrack: 'conntrack',
+  nsd: 'nsd',
+  'nsd-control': 'nsd',
+  dnsperf: 'dnsperf',
+  dig: 'bind9-dnsutils',
+  socat: 'socat',
 } as const;
 
 export type Tool = keyof typeof PACKAGES;
