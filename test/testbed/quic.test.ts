@@ -17,7 +17,7 @@ describePrivileged('twohop demo quic', NEEDS, () => {
     expect(steps.map(({ name }) => name)).toEqual(STEPS);
     expect(code, stderr).toBe(0);
     const [handshakes, ...moves] = steps.map(({ figures }) => figures);
-    expect(handshakes).toMatchObject({ connections: 80, broken: 0, astray: 0, strays: 0 });
+    expect(handshakes).toMatchObject({ connections: 48, broken: 0, astray: 0, strays: 0 });
     for (const figures of moves) {
       expect(figures).toMatchObject({ connections: 12, broken: 0, strays: 0 });
       expect(figures.brokenByTuple).toBeGreaterThan(0);

@@ -8,7 +8,7 @@ import { Exchanges, type Fate } from './exchanges.js';
 import { brokenOf, byWay, configurationsUsed, namesItsServer } from './fates.js';
 import { countPackets, difference, judgeStrays } from './packets.js';
 
-const PER_CLIENT = 20;
+const PER_CLIENT = 12;
 
 /** New connections: a handshake goes by the 4-tuple, and what follows by the server's connection ID, to one server. */
 export const handshakes: Scenario = {
@@ -33,7 +33,7 @@ export const handshakes: Scenario = {
       const tuple = { local: connection.peers[0], remote: connection.local };
       return server !== serverOf(table.firstHop(bucketOf(table, tuple)));
     });
-    const servers = tally(byId.flatMap(({ server }) => server ?? []));
+    const servers = tally(fates.flatMap(({ server }) => server ?? []));
     const configurations = configurationsUsed(byId);
 
     const judgement = new Judgement();
