@@ -2,7 +2,7 @@
 export type Pace = 'slow' | 'fast';
 
 /** At the slow pace one datagram is let through per so many milliseconds, */
-const INTERVAL_MS = 60;
+const INTERVAL_MS = 80;
 /** behind as many that pass at once: enough for a handshake, or to validate a path that the client has moved to. */
 const BURST = 20;
 /** As many wait; more are lost, which keeps the client's congestion window small. */
