@@ -13,9 +13,19 @@ try {
       await serveUntilKilled(args[0] ?? '');
       break;
     }
+    case 'udp-service': {
+      const { serveUdpUntilKilled } = await import('./udp-service.js');
+      await serveUdpUntilKilled(args[0] ?? '', args.slice(1));
+      break;
+    }
     case 'client': {
       const { serveClient } = await import('./client.js');
       serveClient();
+      break;
+    }
+    case 'quic-server': {
+      const { serveQuicUntilKilled } = await import('./quic/server.js');
+      await serveQuicUntilKilled(args[0] ?? '', Number(args[1]), args[2] ?? '');
       break;
     }
     case 'holder': {

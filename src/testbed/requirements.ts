@@ -11,10 +11,20 @@ import { TestbedError } from './errors.js';
 export const PACKAGES = {
   ip: 'iproute2',
   tc: 'iproute2',
+  ss: 'iproute2',
   nsenter: 'util-linux',
   unshare: 'util-linux',
   setpriv: 'util-linux',
   curl: 'curl',
+  gtlsclient: 'ngtcp2-client',
+  openssl: 'openssl',
+  nft: 'nftables',
+  conntrack: 'conntrack',
+  nsd: 'nsd',
+  'nsd-control': 'nsd',
+  dnsperf: 'dnsperf',
+  dig: 'bind9-dnsutils',
+  socat: 'socat',
 } as const;
 
 export type Tool = keyof typeof PACKAGES;
