@@ -10,6 +10,16 @@ need_file() {
   [ -e "$1" ] || missing_packages="$missing_packages $2"
 }
 
+
+# What a demonstration calls, as the built program says. Arguments: those of `twohop demo`, or `all`.
+need_for_demo() {
+  local needs command package
+  needs=$(node dist/testbed/process.js needs "$@")
+  while read -r command package; do
+    [ -z "$command" ] || need "$command" "$package"
+  done <<<"$needs"
+}
+
 install_missing() {
   [ -z "$missing_packages" ] && return 0
   echo "installing Debian packages:$missing_packages"
@@ -31,6 +41,7 @@ install_missing() {
     fi
   fi
   rm -f "$log"
+  missing_packages=""
 }
 
 check_node() {

@@ -1,10 +1,12 @@
 import Table from 'cli-table3';
-import { Command } from 'commander';
+import { Argument, Command } from 'commander';
 import ora, { type Ora } from 'ora';
-import { clientName, serverName, vip } from '../testbed/addresses.js';
+import { serverName } from '../testbed/addresses.js';
 import type { FailureMode } from '../testbed/cluster-file.js';
 import { type DemoEvent, type DemoOutcome, runDemo } from '../testbed/demo.js';
 import { DEFAULT_NAME } from '../testbed/state.js';
+import { DEFAULT_SUITE, SUITES, suiteNamed } from '../testbed/suites/index.js';
+import type { Suite } from '../testbed/suites/suite.js';
 import { colors } from './colors.js';
 import { count, failureModeOption } from './testbed-common.js';
 
@@ -15,6 +17,11 @@ const MOST_SERVERS = 8;
 export function demoCommand(): Command {
   return new Command('demo')
     .description('show on this machine what the load balancer promises, and that it holds (needs root)')
+    .addArgument(
+      new Argument('[suite]', 'which demonstration')
+        .choices(SUITES.map(({ name }) => name))
+        .default(DEFAULT_SUITE.name),
+    )
     .option('--servers <n>', `number of servers, 2 to ${MOST_SERVERS}`, count(MOST_SERVERS, 2), 4)
     .addOption(failureModeOption())
     .option('--keep', 'leave the data center up afterwards, to look around')
@@ -22,13 +29,16 @@ export function demoCommand(): Command {
     .addHelpText(
       'after',
       `
+Demonstrations:
+${SUITES.map(({ name, title }) => `  ${name.padEnd(9)}${title}`).join('\n')}
+
 Exit code: 0 when every step held, 1 otherwise.
 
 Examples:
   twohop demo
-  twohop demo --keep && twohop testbed exec ${clientName(1)} -- curl http://${vip(1, 4)}/`,
+  twohop demo --keep && twohop testbed exec ${DEFAULT_SUITE.tryOut}`,
     )
-    .action((options: DemoCommandOptions) => demo(options));
+    .action((suite: string, options: DemoCommandOptions) => demo(suiteNamed(suite), options));
 }
 
 interface DemoCommandOptions {
@@ -38,7 +48,7 @@ interface DemoCommandOptions {
   readonly json?: boolean;
 }
 
-async function demo(options: DemoCommandOptions): Promise<void> {
+async function demo(suite: Suite, options: DemoCommandOptions): Promise<void> {
   const begin = performance.now();
   const abort = new AbortController();
   const interrupt = (): void => abort.abort();
@@ -48,6 +58,7 @@ async function demo(options: DemoCommandOptions): Promise<void> {
   let outcome: DemoOutcome;
   try {
     outcome = await runDemo({
+      suite,
       servers: options.servers,
       failureMode: options.failureMode,
       keepAs: options.keep === true ? DEFAULT_NAME : null,
@@ -64,7 +75,7 @@ async function demo(options: DemoCommandOptions): Promise<void> {
       ? `${JSON.stringify({ held, seconds, steps: outcome.results, notRun: outcome.notRun }, null, 2)}\n`
       : `${report(outcome, seconds)}\n`,
   );
-  if (outcome.kept !== null) process.stderr.write(`${howToLookAround()}\n`);
+  if (outcome.kept !== null) process.stderr.write(`${howToLookAround(suite)}\n`);
   if (!held) process.exitCode = 1;
 }
 
@@ -158,11 +169,11 @@ function wrap(text: string, width: number): string {
   return [...lines, line].join('\n');
 }
 
-function howToLookAround(): string {
+function howToLookAround({ tryOut }: Suite): string {
   const server = serverName(1);
   return `
 The data center is still up. Look around:
-  twohop testbed exec ${clientName(1)} -- curl -i http://${vip(1, 4)}/
+  twohop testbed exec ${tryOut}
   twohop testbed exec ${server} -- curl -s --unix-socket /run/twohop/${server}.sock http://node/metrics
   twohop testbed exec ${server} -- tcpdump -ni eth0 udp port 6080
   twohop testbed exec r0 -- ip route

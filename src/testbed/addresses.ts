@@ -13,7 +13,7 @@ export const SERVICE_PORTS = [80, 8080] as const;
 
 /** What fits into the address plan, and on a machine. */
 export const MAX_SERVERS = 32;
-export const MAX_CLIENTS = 48;
+export const MAX_CLIENTS = 32;
 
 export type Family = 4 | 6;
 

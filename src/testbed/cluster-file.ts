@@ -1,31 +1,48 @@
 import { stringify } from 'yaml';
-import { dipOf, SERVICE_PORTS, serverName, UNDERLAY_PREFIXES, VIP_PREFIXES } from './addresses.js';
+import type { TrafficsetKind } from '../table/trafficset.js';
+import { dipOf, serverName, UNDERLAY_PREFIXES, VIP_PREFIXES } from './addresses.js';
 import { SERVER_MTU } from './network.js';
 
 export type FailureMode = 'closed' | 'open';
 
-export const TRAFFICSET = 'web';
-export const TABLE_FILE = 'tables/web.table';
+/** A trafficset of the data center, as cluster.yaml has it; its table file follows from its name. */
+export interface TrafficsetSpec {
+  readonly name: string;
+  readonly kind: TrafficsetKind | 'udp-session';
+  readonly protocols?: readonly string[];
+  /** Default: all VIPs of both families. */
+  readonly vips?: readonly string[];
+  /** Single ports or ranges (`8000-8999`); default: all. */
+  readonly ports?: readonly (number | string)[];
+  /** A name, or an object with options. Default `four-tuple`. */
+  readonly dissector?: string | Readonly<Record<string, unknown>>;
+  /** File of the session keys; `{name}` stands for the server's name. */
+  readonly sessions?: string;
+  readonly fragments?: 'follow' | 'drop';
+}
+
+/** Relative to cluster.yaml. */
+export const tableFile = (trafficset: string): string => `tables/${trafficset}.table`;
 
 /** Where a node answers for /metrics and /healthz; a path, so that it is reached from every network namespace. */
 export const adminSocket = (name: string): string => `/run/twohop/${name}.sock`;
 
 /** The cluster.yaml of a data center with this many servers. */
-export function clusterFile(servers: number, failureMode: FailureMode): string {
+export function clusterFile(
+  servers: number,
+  failureMode: FailureMode,
+  trafficsets: readonly TrafficsetSpec[],
+): string {
   const numbers = Array.from({ length: servers }, (_, index) => index + 1);
   return stringify({
     underlay: { prefixes: [UNDERLAY_PREFIXES[4]], port: 6080, mtu: SERVER_MTU },
     servers: numbers.map((server) => ({ name: serverName(server), dip: dipOf(server) })),
-    trafficsets: [
-      {
-        name: TRAFFICSET,
-        kind: 'tcp',
-        vips: [VIP_PREFIXES[4], VIP_PREFIXES[6]],
-        ports: [...SERVICE_PORTS],
-        dissector: 'four-tuple',
-        table: TABLE_FILE,
-      },
-    ],
+    trafficsets: trafficsets.map((trafficset) => ({
+      vips: [VIP_PREFIXES[4], VIP_PREFIXES[6]],
+      dissector: 'four-tuple',
+      ...trafficset,
+      table: tableFile(trafficset.name),
+    })),
     node: {
       interface: 'eth0',
       tun: { name: 'lb0', mtu: SERVER_MTU },

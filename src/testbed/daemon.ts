@@ -43,6 +43,14 @@ export class Daemon {
     return this.child.pid !== undefined && this.child.exitCode === null && this.child.signalCode === null;
   }
 
+  /** Resolves at the first thing that a talking process says. @throws {TestbedError} when it ends before */
+  ready(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.child.once('exit', () => reject(this.failure()));
+      this.child.stdout?.once('data', () => resolve());
+    });
+  }
+
   /** Resolves when the process is gone. */
   async kill(signal: NodeJS.Signals): Promise<void> {
     if (!this.running) return;

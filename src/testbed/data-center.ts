@@ -1,24 +1,26 @@
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { clientName, serverName } from './addresses.js';
 import { ClientHandle } from './client-handle.js';
 import type { FailureMode } from './cluster-file.js';
-import { Daemon } from './daemon.js';
 import { TestbedError } from './errors.js';
 import { Fleet } from './fleet.js';
-import { PROCESS_ENTRY } from './locations.js';
 import { Network, type NetworkSpec } from './network.js';
+import { Site, type Sites } from './site.js';
+import type { Suite } from './suites/suite.js';
 
 export interface DataCenterSpec extends NetworkSpec {
   /** What a server does without its node; null: no load balancer at all, the router alone spreads (plain ECMP). */
   readonly loadBalancer: FailureMode | null;
+  /** Name of the suite that says what runs in it. Default: HTTP services (suites/web.ts). */
+  readonly suite?: string;
 }
 
 /** Where a data center keeps its files: in the enclosure's own /run. */
-export const DIRECTORY = '/run/twohop/data-center';
+const DIRECTORY = '/run/twohop/data-center';
 
 /**
- * A data center on this machine: the network, a service on every server, a node beside it, and client processes.
+ * A data center on this machine: the network, services on the servers, a node beside them, and client processes.
  * Only to be made inside an enclosure, whose end is also its end.
  */
 export class DataCenter {
@@ -27,33 +29,46 @@ export class DataCenter {
     readonly network: Network,
     /** The nodes; null without a load balancer. */
     readonly fleet: Fleet | null,
-    private readonly clients: readonly ClientHandle[],
+    readonly sites: Sites,
+    /** By number. */
+    private readonly clients: ReadonlyMap<number, ClientHandle>,
   ) {}
 
   /** Resolves when every service, node and client is ready for work. @throws {TestbedError} */
-  static async up(spec: DataCenterSpec): Promise<DataCenter> {
-    const logs = join(DIRECTORY, 'logs');
-    await mkdir(logs, { recursive: true });
+  static async up(spec: DataCenterSpec, suite: Suite): Promise<DataCenter> {
+    const { servers, loadBalancer } = spec;
+    const sites: Sites = {
+      servers: sitesNamed(servers, serverName),
+      clients: sitesNamed(spec.clients, clientName),
+    };
+    await mkdir(join(DIRECTORY, 'logs'), { recursive: true });
+    await Promise.all(
+      [...sites.servers, ...sites.clients].map((site) =>
+        mkdir(dirname(site.file('any')), { recursive: true }),
+      ),
+    );
     const network = await Network.build(spec);
-    const fleet = spec.loadBalancer === null ? null : new Fleet(DIRECTORY, spec.servers, spec.loadBalancer);
+    const fleet =
+      loadBalancer === null ? null : new Fleet(DIRECTORY, servers, loadBalancer, suite.trafficsets(servers));
 
-    const clients = Array.from({ length: spec.clients }, (_, index) => startClient(index + 1, logs));
-    await Promise.all([
-      fleet?.start(),
-      ...Array.from({ length: spec.servers }, (_, index) => startService(index + 1, logs)),
-    ]);
-    return new DataCenter(spec, network, fleet, clients);
+    const clients = new Map<number, ClientHandle>();
+    for (const site of sites.clients) {
+      if (suite.clientProcesses.includes(site.number)) clients.set(site.number, startClient(site));
+    }
+    await Promise.all([fleet?.start(), suite.startServices(sites)]);
+    return new DataCenter(spec, network, fleet, sites, clients);
   }
 
-  /** Client by number, from 1. */
+  /** Client process by the number of its client, from 1. */
   client(number: number): ClientHandle {
-    const client = this.clients[number - 1];
-    if (client === undefined) throw new TestbedError(`there is no client ${number}`);
+    const client = this.clients.get(number);
+    if (client === undefined) throw new TestbedError(`client ${number} has no client process`);
     return client;
   }
 
+  /** All client processes, by the number of their client. */
   allClients(): readonly ClientHandle[] {
-    return this.clients;
+    return [...this.clients.values()];
   }
 
   /** The nodes. @throws {TestbedError} when this data center has none */
@@ -63,31 +78,10 @@ export class DataCenter {
   }
 }
 
-function startClient(number: number, logs: string): ClientHandle {
-  const name = clientName(number);
-  const daemon = Daemon.start({
-    name: `client ${name}`,
-    namespace: name,
-    command: [process.execPath, PROCESS_ENTRY, 'client'],
-    log: join(logs, `${name}.log`),
-    talks: true,
-  });
-  return new ClientHandle(name, daemon.child);
+function sitesNamed(count: number, nameOf: (number: number) => string): Site[] {
+  return Array.from({ length: count }, (_, index) => new Site(index + 1, nameOf(index + 1), DIRECTORY));
 }
 
-/** Resolves when the service takes connections. */
-async function startService(number: number, logs: string): Promise<void> {
-  const name = serverName(number);
-  const daemon = Daemon.start({
-    name: `service of ${name}`,
-    namespace: name,
-    command: [process.execPath, PROCESS_ENTRY, 'service', name],
-    log: join(logs, `${name}.service.log`),
-    talks: true,
-  });
-  await new Promise<void>((resolve, reject) => {
-    daemon.child.once('exit', () => reject(daemon.failure()));
-    // It says one thing in its life: that it is ready.
-    daemon.child.stdout?.once('data', () => resolve());
-  });
+function startClient(site: Site): ClientHandle {
+  return new ClientHandle(site.name, site.startRole('client', 'client').child);
 }

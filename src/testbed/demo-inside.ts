@@ -3,16 +3,17 @@ import type { DemoEvent } from './demo.js';
 import { attachLifeline } from './enclosure.js';
 import { messageOf } from './errors.js';
 import { writeJsonLine } from './json-lines.js';
-import { SCENARIOS } from './scenarios/index.js';
 import type { Finding, Scenario, ScenarioResult } from './scenarios/scenario.js';
+import { DEFAULT_SUITE, suiteNamed } from './suites/index.js';
 
 /** The process inside the enclosure of `twohop demo`: a data center, and one scenario after another. */
 export async function demonstrate(spec: DataCenterSpec): Promise<void> {
   attachLifeline();
+  const suite = suiteNamed(spec.suite ?? DEFAULT_SUITE.name);
   const begin = performance.now();
   let dataCenter: DataCenter;
   try {
-    dataCenter = await DataCenter.up(spec);
+    dataCenter = await DataCenter.up(spec, suite);
   } catch (error) {
     tell({ event: 'failed', message: messageOf(error) });
     return;
@@ -20,7 +21,7 @@ export async function demonstrate(spec: DataCenterSpec): Promise<void> {
   tell({ event: 'up', seconds: secondsSince(begin) });
 
   const results: ScenarioResult[] = [];
-  for (const scenario of SCENARIOS) {
+  for (const scenario of suite.scenarios) {
     const { name, title } = scenario;
     tell({ event: 'begin', name, title });
     const start = performance.now();
@@ -31,7 +32,7 @@ export async function demonstrate(spec: DataCenterSpec): Promise<void> {
     // Nobody knows how it left the data center; what followed would prove nothing.
     if (!carriedOut) break;
   }
-  tell({ event: 'done', notRun: SCENARIOS.slice(results.length).map(({ title }) => title) });
+  tell({ event: 'done', notRun: suite.scenarios.slice(results.length).map(({ title }) => title) });
 }
 
 async function tryToRun(

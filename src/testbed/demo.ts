@@ -3,10 +3,10 @@ import type { DataCenterSpec } from './data-center.js';
 import { Enclosure, enclosureFailure } from './enclosure.js';
 import { TestbedError } from './errors.js';
 import { register } from './lifecycle.js';
-import { requireMeans } from './requirements.js';
-import { NARROW_CLIENT } from './scenarios/pmtud.js';
+import { requireMeans, TESTBED_TOOLS } from './requirements.js';
 import type { ScenarioResult } from './scenarios/scenario.js';
 import { alreadyUp, readState, type TestbedState } from './state.js';
+import type { Suite } from './suites/suite.js';
 
 /** The demonstration seen from outside: runs it in an enclosure and follows what it tells. */
 
@@ -20,6 +20,7 @@ export type DemoEvent =
   | { readonly event: 'failed'; readonly message: string };
 
 export interface DemoOptions {
+  readonly suite: Suite;
   readonly servers: number;
   readonly failureMode: FailureMode;
   /** Leave the data center up under this name; null takes it down. */
@@ -42,15 +43,16 @@ export interface DemoOutcome {
  * @throws {TestbedError} when it cannot run here, or was ended
  */
 export async function runDemo(options: DemoOptions): Promise<DemoOutcome> {
-  const { keepAs, signal } = options;
-  requireMeans({ tools: ['ip', 'tc', 'nsenter', 'unshare', 'setpriv', 'curl'], tun: true });
+  const { suite, keepAs, signal } = options;
+  requireMeans({ tools: [...TESTBED_TOOLS, ...suite.tools], tun: true });
   if (keepAs !== null && readState(keepAs) !== undefined) throw alreadyUp(keepAs);
 
   const spec: DataCenterSpec = {
     servers: options.servers,
-    clients: 2,
-    access: [NARROW_CLIENT],
+    clients: suite.clients,
+    access: suite.access,
     loadBalancer: options.failureMode,
+    suite: suite.name,
   };
   const results: ScenarioResult[] = [];
   const { enclosure, told } = follow(spec, keepAs !== null, (event) => {

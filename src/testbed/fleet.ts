@@ -6,7 +6,13 @@ import { makeTable } from '../table/edit.js';
 import { ForwardingTable } from '../table/forwarding-table.js';
 import { writeTableFile } from '../table/table-file.js';
 import { dipOf, serverName } from './addresses.js';
-import { adminSocket, clusterFile, type FailureMode, TABLE_FILE, TRAFFICSET } from './cluster-file.js';
+import {
+  adminSocket,
+  clusterFile,
+  type FailureMode,
+  type TrafficsetSpec,
+  tableFile,
+} from './cluster-file.js';
 import { Daemon } from './daemon.js';
 import { TestbedError } from './errors.js';
 import { CLI_ENTRY } from './locations.js';
@@ -16,35 +22,55 @@ import { waitUntil } from './wait.js';
 /** More than a hundred per server, for as many servers as the testbed takes. */
 const BUCKETS = 4096;
 
-/** The nodes of all servers, and the forwarding table they share. */
+/** The nodes of all servers, and the forwarding tables they share: one per trafficset. */
 export class Fleet {
   private readonly nodes = new Map<number, Daemon>();
-  private current: ForwardingTable;
+  /** By trafficset: what was published last. */
+  private readonly current = new Map<string, ForwardingTable>();
 
   constructor(
     private readonly directory: string,
     readonly servers: number,
     readonly failureMode: FailureMode,
+    private trafficsets: readonly TrafficsetSpec[],
   ) {
-    this.current = makeTable({
-      trafficset: TRAFFICSET,
-      buckets: BUCKETS,
-      hashKey: randomBytes(8),
-      servers: this.numbers().map((server) => ({ dip: parseIpv4(dipOf(server)) })),
-    });
+    for (const { name } of trafficsets) this.current.set(name, this.evenTable(name));
   }
 
-  /** The table that was published last. */
+  /** The only trafficset's {@link tableOf}. @throws {TestbedError} when there are several */
   get table(): ForwardingTable {
-    return this.current;
+    const [table, ...others] = this.current.values();
+    if (others.length > 0) throw new TestbedError('there are several tables: say which trafficset');
+    return table;
   }
 
-  /** Writes configuration and table, and starts every node; resolves when all are ready. */
+  /** A trafficset's table that was published last. @throws {TestbedError} when there is no such trafficset */
+  tableOf(trafficset: string): ForwardingTable {
+    const table = this.current.get(trafficset);
+    if (table === undefined) throw new TestbedError(`there is no trafficset ${trafficset}`);
+    return table;
+  }
+
+  /** Writes configuration and tables, and starts every node; resolves when all are ready. */
   async start(): Promise<void> {
-    await mkdir(dirname(this.file(TABLE_FILE)), { recursive: true });
-    await writeFile(this.file('cluster.yaml'), clusterFile(this.servers, this.failureMode));
-    writeTableFile(this.file(TABLE_FILE), this.current);
+    await mkdir(dirname(this.file(tableFile('any'))), { recursive: true });
+    await this.configure();
+    for (const table of this.current.values()) this.write(table);
     await this.startAll();
+  }
+
+  /**
+   * Every node starts anew, with other settings for its trafficsets: of the same names, because the tables stay.
+   * @returns the settings before
+   */
+  async reconfigure(trafficsets: readonly TrafficsetSpec[]): Promise<readonly TrafficsetSpec[]> {
+    for (const { name } of trafficsets) this.tableOf(name);
+    const before = this.trafficsets;
+    await this.stopAll();
+    this.trafficsets = trafficsets;
+    await this.configure();
+    await this.startAll();
+    return before;
   }
 
   async startAll(): Promise<void> {
@@ -56,7 +82,7 @@ export class Fleet {
     await Promise.all(this.numbers().map((server) => this.stopNode(server, 'SIGTERM')));
   }
 
-  /** Starts one node; resolves when it is healthy and uses the current table. */
+  /** Starts one node; resolves when it is healthy and uses the current tables. */
   async startNode(server: number): Promise<void> {
     const name = serverName(server);
     if (this.nodes.get(server)?.running) throw new TestbedError(`node ${name} runs already`);
@@ -70,7 +96,7 @@ export class Fleet {
     this.nodes.set(server, node);
     await waitUntil(`node ${name} to be healthy`, async () => {
       if (!node.running) throw node.failure();
-      return (await healthy(name)) && (await this.usesCurrentTable(server));
+      return (await healthy(name)) && (await this.usesCurrentTables(server));
     });
   }
 
@@ -79,14 +105,15 @@ export class Fleet {
     await this.nodes.get(server)?.kill(signal);
   }
 
-  /** Publishes a table; resolves when every running node uses it. */
+  /** Publishes the table of one trafficset; resolves when every running node uses it. */
   async publish(table: ForwardingTable): Promise<void> {
-    writeTableFile(this.file(TABLE_FILE), table);
-    this.current = table;
+    this.tableOf(table.trafficset);
+    this.write(table);
+    this.current.set(table.trafficset, table);
     await Promise.all(
       this.running().map((server) =>
         waitUntil(`node ${serverName(server)} to use table version ${table.version}`, () =>
-          this.usesCurrentTable(server),
+          this.usesCurrentTables(server),
         ),
       ),
     );
@@ -95,9 +122,8 @@ export class Fleet {
   /** Publishes the rows of an earlier table again, as a newer one. */
   async restore(table: ForwardingTable): Promise<void> {
     const { trafficset, hashKey, slots } = table;
-    await this.publish(
-      new ForwardingTable({ trafficset, hashKey, slots, version: this.current.version + 1 }),
-    );
+    const version = this.tableOf(trafficset).version + 1;
+    await this.publish(new ForwardingTable({ trafficset, hashKey, slots, version }));
   }
 
   /** The metrics of one node. @throws Error when it does not answer */
@@ -112,13 +138,34 @@ export class Fleet {
     return new Metrics(pages.flatMap((page) => page.samples));
   }
 
-  private async usesCurrentTable(server: number): Promise<boolean> {
+  private async usesCurrentTables(server: number): Promise<boolean> {
     try {
       const metrics = await this.metrics(server);
-      return metrics.sum('twohop_table_version', { trafficset: TRAFFICSET }) === this.current.version;
+      return this.trafficsets.every(
+        ({ name }) =>
+          metrics.sum('twohop_table_version', { trafficset: name }) === this.tableOf(name).version,
+      );
     } catch {
       return false;
     }
+  }
+
+  private evenTable(trafficset: string): ForwardingTable {
+    return makeTable({
+      trafficset,
+      buckets: BUCKETS,
+      hashKey: randomBytes(8),
+      servers: this.numbers().map((server) => ({ dip: parseIpv4(dipOf(server)) })),
+    });
+  }
+
+  private async configure(): Promise<void> {
+    const text = clusterFile(this.servers, this.failureMode, this.trafficsets);
+    await writeFile(this.file('cluster.yaml'), text);
+  }
+
+  private write(table: ForwardingTable): void {
+    writeTableFile(this.file(tableFile(table.trafficset)), table);
   }
 
   private running(): number[] {

@@ -2,6 +2,7 @@ import { DataCenter, type DataCenterSpec } from './data-center.js';
 import { attachLifeline } from './enclosure.js';
 import { messageOf } from './errors.js';
 import { writeJsonLine } from './json-lines.js';
+import { DEFAULT_SUITE, suiteNamed } from './suites/index.js';
 
 /** What the holder tells the outside. */
 export type HolderMessage = { readonly ready: true } | { readonly failed: string };
@@ -10,7 +11,7 @@ export type HolderMessage = { readonly ready: true } | { readonly failed: string
 export async function hold(spec: DataCenterSpec): Promise<void> {
   attachLifeline();
   try {
-    await DataCenter.up(spec);
+    await DataCenter.up(spec, suiteNamed(spec.suite ?? DEFAULT_SUITE.name));
   } catch (error) {
     tell({ failed: messageOf(error) });
     process.exit(1);

@@ -4,7 +4,7 @@ import type { DataCenterSpec } from './data-center.js';
 import { Enclosure, enclosureFailure, killHard } from './enclosure.js';
 import { TestbedError } from './errors.js';
 import type { HolderMessage } from './holder.js';
-import { environment, requireMeans } from './requirements.js';
+import { environment, requireMeans, TESTBED_TOOLS } from './requirements.js';
 import {
   alreadyUp,
   checkName,
@@ -36,7 +36,7 @@ export async function bringUp(
   foreground: boolean,
 ): Promise<RunningDataCenter> {
   checkName(name);
-  requireMeans({ tools: ['ip', 'tc', 'nsenter', 'unshare', 'setpriv'], tun: spec.loadBalancer !== null });
+  requireMeans({ tools: TESTBED_TOOLS, tun: spec.loadBalancer !== null });
   if (readState(name) !== undefined) throw alreadyUp(name);
 
   const { promise: first, resolve: gotFirst } = promised<HolderMessage>();

@@ -2,7 +2,7 @@ import { messageOf } from './errors.js';
 
 /**
  * Entry of the processes that make up a data center: `node process.js ROLE [ARGUMENT...]`. Started by the testbed
- * itself, never by hand.
+ * and its scripts, never by hand.
  */
 const [role, ...args] = process.argv.slice(2);
 
@@ -21,6 +21,11 @@ try {
     case 'holder': {
       const { hold } = await import('./holder.js');
       await hold(JSON.parse(args[0] ?? '{}'));
+      break;
+    }
+    case 'needs': {
+      const { printNeeds } = await import('./needs.js');
+      printNeeds(args);
       break;
     }
     case 'demo': {

@@ -7,8 +7,8 @@ import { TestbedError } from './errors.js';
  * nobody installs one package per attempt.
  */
 
-/** Command -> Debian package. */
-const PACKAGES = {
+/** Command -> Debian package. Those that only some demonstrations need are named by them (see suites/). */
+export const PACKAGES = {
   ip: 'iproute2',
   tc: 'iproute2',
   nsenter: 'util-linux',
@@ -18,6 +18,9 @@ const PACKAGES = {
 } as const;
 
 export type Tool = keyof typeof PACKAGES;
+
+/** What every data center needs. */
+export const TESTBED_TOOLS: readonly Tool[] = ['ip', 'tc', 'nsenter', 'unshare', 'setpriv'];
 
 /** Bits of the capability sets in /proc/self/status (capabilities(7)). */
 const CAPABILITIES = { CAP_NET_ADMIN: 12, CAP_NET_RAW: 13, CAP_SYS_ADMIN: 21 } as const;

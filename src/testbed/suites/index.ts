@@ -1,0 +1,18 @@
+import { TestbedError } from '../errors.js';
+import type { Suite } from './suite.js';
+import { web } from './web.js';
+
+/** All demonstrations; the first is the default. */
+export const SUITES: readonly Suite[] = [web];
+
+export const DEFAULT_SUITE = web;
+
+/** @throws {TestbedError} when there is none of this name */
+export function suiteNamed(name: string): Suite {
+  const suite = SUITES.find((one) => one.name === name);
+  if (suite === undefined) {
+    const names = SUITES.map((one) => one.name).join(', ');
+    throw new TestbedError(`no demonstration ${JSON.stringify(name)}: there are ${names}`);
+  }
+  return suite;
+}
