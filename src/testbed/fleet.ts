@@ -44,6 +44,11 @@ export class Fleet {
     return table;
   }
 
+  /** The settings of all trafficsets. */
+  get settings(): readonly TrafficsetSpec[] {
+    return this.trafficsets;
+  }
+
   /** A trafficset's table that was published last. @throws {TestbedError} when there is no such trafficset */
   tableOf(trafficset: string): ForwardingTable {
     const table = this.current.get(trafficset);

@@ -15,6 +15,11 @@ export const PACKAGES = {
   unshare: 'util-linux',
   setpriv: 'util-linux',
   curl: 'curl',
+  ping: 'iputils-ping',
+  nft: 'nftables',
+  conntrack: 'conntrack',
+  wg: 'wireguard-tools',
+  'wireguard-go': 'wireguard-go',
 } as const;
 
 export type Tool = keyof typeof PACKAGES;

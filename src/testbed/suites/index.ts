@@ -1,9 +1,10 @@
 import { TestbedError } from '../errors.js';
+import { roaming } from './roaming.js';
 import type { Suite } from './suite.js';
 import { web } from './web.js';
 
 /** All demonstrations; the first is the default. */
-export const SUITES: readonly Suite[] = [web];
+export const SUITES: readonly Suite[] = [web, roaming];
 
 export const DEFAULT_SUITE = web;
 

@@ -1,6 +1,6 @@
-import { vip } from '../addresses.js';
+import type { Family } from '../addresses.js';
 import type { KeyPair } from './keys.js';
-import { TUNNEL_PREFIX, tunnelAddress, WIREGUARD_PORT } from './plan.js';
+import { TUNNEL_PREFIX, tunnelAddress, vipEndpoint, WIREGUARD_PORT } from './plan.js';
 
 /** Configuration of both ends as `wg setconf` takes it. */
 
@@ -16,11 +16,26 @@ export function serverConfiguration(server: KeyPair, clients: ReadonlyMap<number
 /** Seconds. A download alone leaves its client silent when the way back to it is lost: this makes it speak. */
 const KEEPALIVE = 1;
 
-/** The one peer of a client: the VIP, whoever answers there. */
-export function clientConfiguration(client: KeyPair, serverPublicKey: string, listenPort: number): string {
+/** Where a client's packets come from and go to, outside the tunnel. */
+export interface ClientPath {
+  readonly family: Family;
+  /** The client's own. */
+  readonly port: number;
+}
+
+/**
+ * The one peer of a client is the VIP, whoever answers there.
+ * @param serverPublicKey null: no peer at all
+ */
+export function clientConfiguration(
+  client: KeyPair,
+  serverPublicKey: string | null,
+  { family, port }: ClientPath,
+): string {
+  const own = `[Interface]\nPrivateKey = ${client.privateKey}\nListenPort = ${port}\n`;
+  if (serverPublicKey === null) return own;
   return (
-    `[Interface]\nPrivateKey = ${client.privateKey}\nListenPort = ${listenPort}\n` +
-    `[Peer]\nPublicKey = ${serverPublicKey}\nEndpoint = ${vip(1, 4)}:${WIREGUARD_PORT}\n` +
+    `${own}[Peer]\nPublicKey = ${serverPublicKey}\nEndpoint = ${vipEndpoint(family)}\n` +
     `AllowedIPs = ${TUNNEL_PREFIX[4]}, ${TUNNEL_PREFIX[6]}\nPersistentKeepalive = ${KEEPALIVE}\n`
   );
 }

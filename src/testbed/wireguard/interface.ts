@@ -1,34 +1,29 @@
 import { existsSync } from 'node:fs';
-import { Daemon } from '../daemon.js';
 import { run } from '../run.js';
+import type { Site } from '../site.js';
 import { waitUntil } from '../wait.js';
 
 /**
- * One stock WireGuard peer: Debian's wireguard-go in the foreground, in one of the data center's namespaces. It is
- * configured with `wg`, which reaches it from every network namespace through a socket in the file system.
+ * Starts one stock WireGuard peer: Debian's wireguard-go in the foreground. It is configured with `wg`, which reaches
+ * it from every network namespace through a socket in the file system.
  */
-export async function startWireguard(options: {
-  readonly namespace: string;
-  readonly name: string;
-  readonly log: string;
-}): Promise<void> {
-  const { namespace, name, log } = options;
-  const daemon = Daemon.start({
-    name: `wireguard-go ${name}`,
-    namespace,
+export async function startInterface(site: Site, name: string): Promise<void> {
+  const daemon = site.start('wireguard', [
     // With a thread per core, two dozen of them would mostly wait for one another.
-    command: ['env', 'GOMAXPROCS=1', 'LOG_LEVEL=error', 'wireguard-go', '--foreground', name],
-    log,
-    talks: false,
-  });
+    ...['env', 'GOMAXPROCS=1', 'LOG_LEVEL=error'],
+    ...['wireguard-go', '--foreground', name],
+  ]);
   await waitUntil(`wireguard-go ${name} to answer`, () => {
     if (!daemon.running) throw daemon.failure();
     return existsSync(`/var/run/wireguard/${name}.sock`);
   });
 }
 
-/** Replaces all that the interface is told, and with that ends every session it has. */
-export async function configureWireguard(name: string, configuration: string): Promise<void> {
+/** Replaces all that interfaces (by name) are told, and with that ends every session they have. */
+export async function configureInterfaces(configurations: ReadonlyMap<string, string>): Promise<void> {
   // A shell's document is a pipe, which can be opened again by its name; our own pipes are sockets, which cannot.
-  await run('sh', ['-e'], `wg setconf ${name} /dev/stdin <<'END'\n${configuration}END\n`);
+  const commands = [...configurations].map(
+    ([name, configuration]) => `wg setconf ${name} /dev/stdin <<'END'\n${configuration}END\n`,
+  );
+  await run('sh', ['-e'], commands.join(''));
 }

@@ -1,4 +1,4 @@
-import { clientLink, clientName, type Family, serverName } from '../addresses.js';
+import { clientLink, clientName, type Family, serverName, vip } from '../addresses.js';
 
 /**
  * Who has which address and name where tunnels are concerned. Outside the tunnels the plan of addresses.ts holds; a
@@ -28,3 +28,12 @@ export function roamedAddress(client: number): Readonly<Record<Family, string>> 
 /** Addresses of the NAT in the router, one after another as it is renumbered (RFC 5737). */
 export const NAT_ADDRESSES = ['203.0.113.1', '203.0.113.2', '203.0.113.3'] as const;
 export const NAT_PREFIX = '203.0.113.0/24';
+
+/** The VIP as the endpoint of a peer, in the notation of `wg`. */
+export function vipEndpoint(family: Family): string {
+  return family === 4 ? `${vip(1, 4)}:${WIREGUARD_PORT}` : `[${vip(1, 6)}]:${WIREGUARD_PORT}`;
+}
+
+/** Where a client listens at first, and where after it has changed its port; stock clients take any. */
+export const firstPort = (client: number): number => 20_000 + client;
+export const secondPort = (client: number): number => 30_000 + client;

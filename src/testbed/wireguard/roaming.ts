@@ -1,7 +1,15 @@
-import { clientLink, clientName, type Family, ROUTER, vip } from '../addresses.js';
+import { clientLink, clientName, type Family, ROUTER } from '../addresses.js';
 import { ipBatch, lines } from '../namespace-setup.js';
 import { run, runScript } from '../run.js';
-import { clientInterface, NAT_ADDRESSES, NAT_PREFIX, roamedAddress, WIREGUARD_PORT } from './plan.js';
+import {
+  clientInterface,
+  NAT_ADDRESSES,
+  NAT_PREFIX,
+  roamedAddress,
+  secondPort,
+  vipEndpoint,
+  WIREGUARD_PORT,
+} from './plan.js';
 
 /**
  * The ways in which a client's packets come to arrive from somewhere else, done to many clients at once. In each of
@@ -23,10 +31,6 @@ export const ROAMING_STEPS: readonly RoamingStep[] = [
   { title: 'IPv4 to IPv6', take: toIpv6 },
   { title: 'IPv6 to IPv4', take: toIpv4 },
 ];
-
-/** Where each client listens at first; stock clients take any port. */
-export const firstPort = (client: number): number => 20_000 + client;
-const secondPort = (client: number): number => 30_000 + client;
 
 async function newPort(clients: readonly number[]): Promise<void> {
   await shell(
@@ -146,8 +150,7 @@ const sourceNat = (index: number): string =>
 
 /** The endpoint given anew, for an interface that still believes in the source address it had. */
 function setEndpoint(client: number, family: Family, serverPublicKey: string): string {
-  const address = family === 4 ? vip(1, 4) : `[${vip(1, 6)}]`;
-  return `wg set ${clientInterface(client)} peer ${serverPublicKey} endpoint ${address}:${WIREGUARD_PORT}\n`;
+  return `wg set ${clientInterface(client)} peer ${serverPublicKey} endpoint ${vipEndpoint(family)}\n`;
 }
 
 function inClient(client: number, commands: readonly string[]): string {
