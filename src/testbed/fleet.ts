@@ -22,6 +22,9 @@ import { waitUntil } from './wait.js';
 /** More than a hundred per server, for as many servers as the testbed takes. */
 const BUCKETS = 4096;
 
+/** Network set-up waits for all other set-up on the machine: the kernel changes one interface at a time. */
+const NODE_START_MS = 60_000;
+
 /** The nodes of all servers, and the forwarding tables they share: one per trafficset. */
 export class Fleet {
   private readonly nodes = new Map<number, Daemon>();
@@ -99,10 +102,14 @@ export class Fleet {
       talks: false,
     });
     this.nodes.set(server, node);
-    await waitUntil(`node ${name} to be healthy`, async () => {
-      if (!node.running) throw node.failure();
-      return (await healthy(name)) && (await this.usesCurrentTables(server));
-    });
+    await waitUntil(
+      `node ${name} to be healthy`,
+      async () => {
+        if (!node.running) throw node.failure();
+        return (await healthy(name)) && (await this.usesCurrentTables(server));
+      },
+      NODE_START_MS,
+    );
   }
 
   /** SIGKILL: as a crash. SIGTERM: the node takes its network set-up back. Resolves when the process is gone. */

@@ -20,6 +20,7 @@ export class TunnelDownload {
   private readonly hash = createHash('sha256');
   private received = 0;
   private words = '';
+  private flowing = false;
   private exit: number | string | null = null;
   private readonly timer: NodeJS.Timeout;
 
@@ -33,6 +34,8 @@ export class TunnelDownload {
       this.words += text;
     });
     child.once('error', (error) => this.end(error.message));
+    // What nobody reads when a process ends is thrown away.
+    child.once('exit', () => this.flow());
     child.once('close', (code, signal) => this.end(code ?? signal));
     this.timer = setInterval(() => this.sip(), PAUSE_MS);
   }
@@ -47,8 +50,11 @@ export class TunnelDownload {
     });
     await waitUntil(`the first bytes of ${downloads.length} downloads`, () =>
       downloads.every((download) => {
-        if (download.exit !== null) throw new TestbedError(`curl: ${download.words.trim()}`);
-        return download.received > 0;
+        if (download.received > 0) return true;
+        if (download.exit !== null) {
+          throw new TestbedError(`curl ended with ${download.exit}: ${download.words.trim()}`);
+        }
+        return false;
       }),
     );
     return downloads;
@@ -64,8 +70,7 @@ export class TunnelDownload {
    * @returns null, or what went wrong
    */
   async finish(stallMs: number): Promise<string | null> {
-    clearInterval(this.timer);
-    this.child.stdout?.on('data', (chunk: Buffer) => this.take(chunk));
+    this.flow();
     let seen = this.received;
     let since = performance.now();
     while (this.exit === null) {
@@ -81,6 +86,13 @@ export class TunnelDownload {
     if (this.exit !== 0) return `curl ended with ${this.exit}: ${this.words.trim()}`;
     if (this.received !== this.bytes) return `${this.received} of ${this.bytes} bytes arrived`;
     return this.hash.digest('hex') === streamDigest(this.seed, this.bytes) ? null : 'wrong checksum';
+  }
+
+  private flow(): void {
+    if (this.flowing) return;
+    this.flowing = true;
+    clearInterval(this.timer);
+    this.child.stdout?.on('data', (chunk: Buffer) => this.take(chunk));
   }
 
   private sip(): void {

@@ -21,7 +21,7 @@ export interface PublisherOptions {
 
 /** Seconds after which neither side uses the keys of a handshake any more (REJECT_AFTER_TIME). */
 const SESSION_LIFE = 180;
-const PAUSE_MS = 100;
+const PAUSE_MS = 200;
 
 /** Publishes an empty set at once, says that it is ready, and follows the interface until it is killed. */
 export async function publishSessions(options: PublisherOptions): Promise<never> {

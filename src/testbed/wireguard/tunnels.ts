@@ -9,7 +9,14 @@ import { type ClientPath, clientConfiguration, serverConfiguration } from './con
 import { readAllPeers } from './dump.js';
 import { configureInterfaces, startInterface } from './interface.js';
 import { type KeyPair, newKeyPair } from './keys.js';
-import { clientInterface, firstPort, serverInterface, TUNNEL_SERVER, tunnelAddress, WIREGUARD_PORT } from './plan.js';
+import {
+  clientInterface,
+  firstPort,
+  serverInterface,
+  TUNNEL_SERVER,
+  tunnelAddress,
+  WIREGUARD_PORT,
+} from './plan.js';
 import type { PublisherOptions } from './session-publisher.js';
 import { stampScript, unstampScript } from './stamp.js';
 
@@ -171,7 +178,9 @@ async function startServer(site: Site, clientIds: string, sessionsFile: string):
       `addr add ${TUNNEL_SERVER[4]}/16 dev ${name}`,
       `addr add ${TUNNEL_SERVER[6]}/64 dev ${name} nodad`,
       `link set ${name} up`,
-      // When WireGuard forgets on which address a client spoke to it, it leaves the choice to the kernel.
+      // When WireGuard forgets on which address a client spoke to it, it leaves the choice to the kernel; IPv6 wants
+      // that to be an address of its own, not one out of a local range.
+      `addr add ${vip(1, 6)}/128 dev lo nodad`,
       `route replace default via ${peer[4]} mtu 1500 advmss 1460 src ${vip(1, 4)}`,
       `route replace default via ${peer[6]} mtu 1500 advmss 1440 src ${vip(1, 6)}`,
     ]),
