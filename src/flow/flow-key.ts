@@ -8,8 +8,10 @@ export const MAX_KEY_LENGTH = 64;
 export class FlowKey {
   readonly words: Int32Array;
   readonly bytes: Uint8Array;
-  /** Bytes in use. */
+  /** Bytes in use; 0 where the packet names its server, or was dropped. */
   length = 0;
+  /** The DIP that the packet names, as an int32; only where the dissector said so. */
+  server = 0;
 
   constructor() {
     this.words = new Int32Array(MAX_KEY_LENGTH / 4);

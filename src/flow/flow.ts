@@ -2,6 +2,7 @@ import { ICMP_HEADER, isIcmpError } from '../wire/icmp.js';
 import { isIcmpv6Error } from '../wire/icmpv6.js';
 import {
   FragmentKind,
+  IP_PROTOCOL_ESP,
   IP_PROTOCOL_ICMP,
   IP_PROTOCOL_ICMPV6,
   IP_PROTOCOL_TCP,
@@ -32,12 +33,13 @@ export class Flow {
   data: DataView = new DataView(new ArrayBuffer(0));
   /** 4 or 6. */
   version = 0;
-  /** 6 (TCP) or 17 (UDP). */
+  /** 6 (TCP), 17 (UDP) or 50 (ESP). */
   protocol = 0;
   /** Where the client's address starts (4 or 16 bytes). */
   sourceOffset = 0;
   /** Where the VIP starts. */
   destinationOffset = 0;
+  /** Ports are 0 where the protocol has none. */
   sourcePort = 0;
   destinationPort = 0;
   /** TCP flags byte (RFC 9293 section 3.1), 0 for UDP and for quoted packets. */
@@ -52,6 +54,8 @@ export class Flow {
 // (native-notes/benchmarks.md).
 const REASON = Reason;
 const TCP = IP_PROTOCOL_TCP;
+const UDP = IP_PROTOCOL_UDP;
+const ESP = IP_PROTOCOL_ESP;
 const TCP_MINIMUM = TCP_HEADER;
 const UDP_MINIMUM = UDP_HEADER;
 const DATA_OFFSET_AT = TCP_AT_DATA_OFFSET;
@@ -65,7 +69,7 @@ const SOURCE_AT_6 = IPV6_AT_SOURCE;
 const DESTINATION_AT_6 = IPV6_AT_DESTINATION;
 
 /**
- * Reads the flow of a whole TCP or UDP packet.
+ * Reads the flow of a TCP or UDP packet, whole or a first fragment.
  * @returns Ok, Truncated when the transport header does not fit, BadHeaderLength for a TCP data offset below 5 or
  *   beyond the packet.
  */
@@ -98,11 +102,26 @@ export function readTransportFlow(packet: IpPacket, flow: Flow): Reason {
   return REASON.Ok;
 }
 
+/** The same for ESP, which has no ports: the flow is that of the addresses, until a dissector says more. */
+export function readEspFlow(packet: IpPacket, flow: Flow): void {
+  const isIpv4 = packet.version === 4;
+  flow.data = packet.data;
+  flow.version = packet.version;
+  flow.protocol = packet.protocol;
+  flow.sourceOffset = packet.offset + (isIpv4 ? SOURCE_AT_4 : SOURCE_AT_6);
+  flow.destinationOffset = packet.offset + (isIpv4 ? DESTINATION_AT_4 : DESTINATION_AT_6);
+  flow.sourcePort = 0;
+  flow.destinationPort = 0;
+  flow.tcpFlags = 0;
+  flow.sequence = 0;
+  flow.quoted = 0;
+}
+
 /** What an ICMP message is to a load balancer. */
 export const IcmpClass = {
   /** Shorter than an ICMP header, or an error whose quote cannot be read. */
   Malformed: 0,
-  /** An error that quotes a TCP or UDP packet: it belongs to that flow. */
+  /** An error that quotes a TCP, UDP or ESP packet: it belongs to that flow. */
   FlowError: 1,
   /** An error that quotes the later fragment of a datagram: no ports, no flow. */
   FragmentError: 2,
@@ -112,7 +131,7 @@ export const IcmpClass = {
 export type IcmpClass = (typeof IcmpClass)[keyof typeof IcmpClass];
 
 /**
- * Reads an ICMP or ICMPv6 message and, for an error about TCP or UDP, the flow it quotes, reversed.
+ * Reads an ICMP or ICMPv6 message and, for an error about TCP, UDP or ESP, the flow it quotes, reversed.
  * RFC 792 promises only the quoted header and 8 bytes, so no more than the 4 bytes of the ports are asked for.
  * @param quote scratch for the quoted packet
  */
@@ -127,9 +146,10 @@ export function readIcmp(packet: IpPacket, quote: IpPacket, flow: Flow): IcmpCla
   if (quote.parseQuoted(data, start + ICMP_HEADER, packet.end) !== Reason.Ok) return IcmpClass.Malformed;
   if (quote.version !== packet.version) return IcmpClass.Malformed;
   const protocol = quote.protocol;
-  if (protocol !== IP_PROTOCOL_TCP && protocol !== IP_PROTOCOL_UDP) return IcmpClass.Other;
+  if (protocol !== TCP && protocol !== UDP && protocol !== ESP) return IcmpClass.Other;
   if (quote.fragment === FragmentKind.Later) return IcmpClass.FragmentError;
-  if (quote.end - quote.transport < 4) return IcmpClass.Malformed;
+  const hasPorts = protocol !== ESP;
+  if (hasPorts && quote.end - quote.transport < 4) return IcmpClass.Malformed;
 
   const isIpv4 = quote.version === 4;
   flow.data = data;
@@ -138,8 +158,8 @@ export function readIcmp(packet: IpPacket, quote: IpPacket, flow: Flow): IcmpCla
   // Reversed: the quoted packet went from the VIP to the client.
   flow.sourceOffset = quote.offset + (isIpv4 ? DESTINATION_AT_4 : DESTINATION_AT_6);
   flow.destinationOffset = quote.offset + (isIpv4 ? SOURCE_AT_4 : SOURCE_AT_6);
-  flow.sourcePort = data.getUint16(quote.transport + DESTINATION_PORT_AT);
-  flow.destinationPort = data.getUint16(quote.transport + SOURCE_PORT_AT);
+  flow.sourcePort = hasPorts ? data.getUint16(quote.transport + DESTINATION_PORT_AT) : 0;
+  flow.destinationPort = hasPorts ? data.getUint16(quote.transport + SOURCE_PORT_AT) : 0;
   flow.tcpFlags = 0;
   flow.sequence = 0;
   flow.quoted = 1;

@@ -1,5 +1,5 @@
 import type { IpPacket } from '../wire/ip.js';
-import type { FlowDissector } from './dissector.js';
+import type { DissectorType, FlowDissector } from './dissector.js';
 import type { Flow } from './flow.js';
 import type { FlowKey } from './flow-key.js';
 
@@ -39,9 +39,19 @@ export function portsWord(source: number, destination: number): number {
   return (source >>> 8) | ((source & 0xff) << 8) | ((destination >>> 8) << 16) | ((destination & 0xff) << 24);
 }
 
-export const fourTuple: FlowDissector = {
-  name: 'four-tuple',
+class FourTuple implements FlowDissector {
+  readonly name = 'four-tuple';
+
   dissect(_packet: IpPacket, flow: Flow, key: FlowKey): number {
     return fourTupleKey(flow, key);
-  },
+  }
+
+  dissectQuoted(flow: Flow, key: FlowKey): number {
+    return fourTupleKey(flow, key);
+  }
+}
+
+export const fourTuple: DissectorType = {
+  name: 'four-tuple',
+  create: () => new FourTuple(),
 };

@@ -1,4 +1,4 @@
-import { type Cipher, createCipheriv, createDecipheriv, type Decipher } from 'node:crypto';
+import { AES_128_KEY, AES_BLOCK, Aes128 } from './aes-128.js';
 
 /**
  * What hides a server ID and its nonce in a connection ID: AES-128-ECB over exactly one block, or four passes of it for
@@ -14,17 +14,14 @@ import { type Cipher, createCipheriv, createDecipheriv, type Decipher } from 'no
  * right             0c 69 c2 75
  * ```
  *
- * Ciphers stay open and take one block per call, which ECB allows: no block depends on the one before. Each call lets
- * node:crypto allocate the block that it returns.
+ * Nothing is allocated per connection ID.
  *
  * Source: draft-ietf-quic-load-balancers-21 sections 5.4.1, 5.4.2, 5.5.1 and 5.5.2.
  */
 
-export const QUIC_LB_KEY_LENGTH = 16;
+export const QUIC_LB_KEY_LENGTH = AES_128_KEY;
 
-/** Of AES, in octets. */
-const BLOCK = 16;
-const ALGORITHM = 'aes-128-ecb';
+const BLOCK = AES_BLOCK;
 
 /** Most octets of one half: of 19, rounded up. */
 const MAX_HALF_LEN = 10;
@@ -53,32 +50,32 @@ export function cidCipher(key: Uint8Array, plaintextLength: number): CidCipher {
 
 /** Server ID and nonce are one block (sections 5.4.1 and 5.5.1). */
 class SinglePassCipher implements CidCipher {
-  private readonly encryption: Cipher;
-  private readonly decryption: Decipher;
-  private readonly block = new Uint8Array(BLOCK);
+  private readonly aes: Aes128;
 
   constructor(key: Uint8Array) {
-    this.encryption = openEncryption(key);
-    // With padding, it would hold every block back until the next one comes.
-    this.decryption = createDecipheriv(ALGORITHM, key, null).setAutoPadding(false);
+    this.aes = new Aes128(key);
   }
 
   encryptInPlace(data: DataView, offset: number): void {
-    const ciphertext = this.encryption.update(this.blockAt(data, offset));
-    for (let i = 0; i < BLOCK; i++) data.setUint8(offset + i, ciphertext[i]);
+    const { aes } = this;
+    loadBlock(aes, data, offset);
+    aes.encrypt();
+    for (let i = 0; i < 4; i++) data.setInt32(offset + 4 * i, aes.block[i]);
   }
 
   decryptInto(data: DataView, offset: number, wanted: number, into: Uint8Array): void {
-    const plaintext = this.decryption.update(this.blockAt(data, offset));
-    for (let i = 0; i < wanted; i++) into[i] = plaintext[i];
+    const { aes } = this;
+    loadBlock(aes, data, offset);
+    aes.decrypt();
+    for (let i = 0; i < wanted; i++) into[i] = aes.block[i >>> 2] >>> (24 - 8 * (i & 3));
   }
+}
 
-  /** Copied, because a view of the packet would be an object more. */
-  private blockAt(data: DataView, offset: number): Uint8Array {
-    const block = this.block;
-    for (let i = 0; i < BLOCK; i++) block[i] = data.getUint8(offset + i);
-    return block;
-  }
+function loadBlock({ block }: Aes128, data: DataView, offset: number): void {
+  block[0] = data.getInt32(offset);
+  block[1] = data.getInt32(offset + 4);
+  block[2] = data.getInt32(offset + 8);
+  block[3] = data.getInt32(offset + 12);
 }
 
 /**
@@ -100,7 +97,8 @@ export class FourPassCipher implements CidCipher {
   private readonly rightMask: number;
   /** What expand() returns. Everything between the half and the length stays zero. */
   private readonly expanded = new Uint8Array(BLOCK);
-  private readonly encryption: Cipher;
+  private readonly expandedData = new DataView(this.expanded.buffer);
+  private readonly aes: Aes128;
 
   constructor(
     key: Uint8Array,
@@ -113,7 +111,7 @@ export class FourPassCipher implements CidCipher {
     this.rightMask = isOdd ? 0x0f : 0xff;
     this.expanded[EXPAND_AT_LENGTH] = plaintextLength;
     // Feistel: decryption too only ever encrypts.
-    this.encryption = openEncryption(key);
+    this.aes = new Aes128(key);
   }
 
   encryptInPlace(data: DataView, offset: number): void {
@@ -150,14 +148,15 @@ export class FourPassCipher implements CidCipher {
    * @param number of the pass, 1 .. 4: odd ones change `right`, even ones `left`
    */
   pass(number: number): void {
-    const { left, right, halfLen, expanded } = this;
+    const { left, right, halfLen, expanded, aes } = this;
     const isOdd = (number & 1) === 1;
     const source = isOdd ? left : right;
     const target = isOdd ? right : left;
     for (let i = 0; i < halfLen; i++) expanded[i] = source[i];
     expanded[EXPAND_AT_PASS] = number;
-    const result = this.encryption.update(expanded);
-    for (let i = 0; i < halfLen; i++) target[i] ^= result[i];
+    loadBlock(aes, this.expandedData, 0);
+    aes.encrypt();
+    for (let i = 0; i < halfLen; i++) target[i] ^= aes.block[i >>> 2] >>> (24 - 8 * (i & 3));
     left[halfLen - 1] &= this.leftMask;
     right[0] &= this.rightMask;
   }
@@ -168,8 +167,4 @@ export class FourPassCipher implements CidCipher {
     const ofRight = index < this.rightAt ? 0 : this.right[index - this.rightAt];
     return ofLeft | ofRight;
   }
-}
-
-function openEncryption(key: Uint8Array): Cipher {
-  return createCipheriv(ALGORITHM, key, null).setAutoPadding(false);
 }

@@ -106,8 +106,8 @@ export class QuicLbDecoder {
   }
 
   /**
-   * Any octets give a result; nothing is thrown, nothing outside `[offset, offset + length)` is read, and nothing is
-   * allocated where the configuration has no key. Whether a server has that ID is for the caller to know: an ID that a
+   * Any octets give a result; nothing is thrown or allocated, and nothing outside `[offset, offset + length)` is read.
+   * Whether a server has that ID is for the caller to know: an ID that a
    * client made up, or that was encrypted with another key, has a server ID as well, a random one.
    * @param length octets of the ID where a long header tells, otherwise all that are left of the packet
    * @param into takes the server ID: {@link QUIC_LB_MAX_SERVER_ID} octets are room enough

@@ -31,6 +31,8 @@ export class DataPlaneLoop {
     private readonly redirector: Redirector,
     private readonly sockets: SocketLookup,
     batch: { readonly capacity?: number; readonly maxPacket?: number } = {},
+    /** In milliseconds, above 0; never goes back. */
+    private readonly clock: () => number = () => performance.now(),
   ) {
     this.batch = new PacketBatch(batch);
   }
@@ -55,8 +57,18 @@ export class DataPlaneLoop {
     const count = stage === 0 ? ports.tun.receive(batch) : ports.gue.receive(batch);
     if (count === 0) return 0;
     this.batches++;
-    if (stage === 0) this.forwarder.process(batch);
-    else this.redirector.process(batch);
+    const now = this.clock();
+    if (stage === 0) {
+      this.forwarder.now = now;
+      this.forwarder.process(batch);
+      for (let copies = this.forwarder.nextCopies(batch); copies !== null; ) {
+        ports.underlay.send(copies, Action.Send);
+        copies = this.forwarder.nextCopies(batch);
+      }
+    } else {
+      this.redirector.now = now;
+      this.redirector.process(batch);
+    }
     ports.tun.send(batch, Action.Deliver);
     ports.underlay.send(batch, Action.Send);
     // From here on the kernel knows the SYNs of this batch.

@@ -5,6 +5,7 @@ import { RawSocketPackageSender } from '../io/raw-socket-package.js';
 import { CachedSockets, type SharedSocketState } from '../io/socket-cache.js';
 import { PacketBatch } from '../path/batch.js';
 import { PathCounters } from '../path/counters.js';
+import type { SharedSessions } from '../path/session-set.js';
 import type { PathConfig } from '../path/state.js';
 import { Action, Verdict } from '../path/verdict.js';
 import type { ForwardingTable } from '../table/forwarding-table.js';
@@ -116,6 +117,15 @@ export class DataPlane {
     );
     this.path = { ...this.path, trafficsets };
     return this.tell(() => ({ type: 'table', index, table: table.shared() }));
+  }
+
+  /** Hands a new set of sessions to every worker. */
+  publishSessions(index: number, sessions: SharedSessions): number {
+    const trafficsets = this.path.trafficsets.map((trafficset, at) =>
+      at === index ? { ...trafficset, sessions } : trafficset,
+    );
+    this.path = { ...this.path, trafficsets };
+    return this.tell(() => ({ type: 'sessions', index, sessions }));
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { SharedSocketState } from '../io/socket-cache.js';
+import type { SharedSessions } from '../path/session-set.js';
 import type { PathConfig } from '../path/state.js';
 import type { SharedTable } from '../table/forwarding-table.js';
 
@@ -21,6 +22,12 @@ export interface WorkerInit {
 /** `sequence` grows with every message; the worker reports the last one it has taken. */
 export type ToWorker =
   | { readonly type: 'table'; readonly sequence: number; readonly index: number; readonly table: SharedTable }
+  | {
+      readonly type: 'sessions';
+      readonly sequence: number;
+      readonly index: number;
+      readonly sessions: SharedSessions;
+    }
   | {
       readonly type: 'config';
       readonly sequence: number;

@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import { type PathCounters, STAGE_NAMES } from '../path/counters.js';
+import { KeyOutcome, type PathCounters, STAGE_NAMES } from '../path/counters.js';
 import { Action, VERDICTS } from '../path/verdict.js';
 import type { PortTotals } from './data-plane.js';
 import { type StatusField, sumOf, type WorkerStatus } from './worker-status.js';
@@ -25,6 +25,31 @@ export interface MetricsSource {
   status(): readonly WorkerStatus[];
   underlaySent(): PortTotals;
   tables(): readonly TableGauge[];
+  sessions(): readonly SessionGauge[];
+  /** By index, as the counters have them. */
+  dissectors(): readonly DissectorLabels[];
+}
+
+/** How many sessions the service here says it has, of those that every worker uses; -1 before it has said anything. */
+export interface SessionGauge {
+  readonly trafficset: string;
+  readonly sessions: number;
+}
+
+/** What the counts of a trafficset's dissector are called. */
+export interface DissectorLabels {
+  readonly name: string;
+  readonly drops: readonly string[];
+}
+
+/** Names of {@link KeyOutcome}. */
+const KEY_OUTCOME_NAMES = ['four_tuple', 'server', 'server_gone'] as const;
+
+/** Counters, and what was counted in them by index. */
+interface Counted {
+  readonly counters: readonly PathCounters[];
+  readonly names: readonly string[];
+  readonly dissectors: readonly DissectorLabels[];
 }
 
 /** Counted packets of trafficsets by name, so that counts outlive a reload that renumbers trafficsets. */
@@ -34,11 +59,10 @@ type Totals = Map<string, { labels: Record<string, string>; packets: number; byt
 export class NodeMetrics {
   private readonly registry = new Registry();
   private readonly retired: Totals = new Map();
-  private last: { readonly counters: readonly PathCounters[]; readonly names: readonly string[] } = {
-    counters: [],
-    names: [],
-  };
+  private readonly retiredKeys: Totals = new Map();
+  private last: Counted = { counters: [], names: [], dissectors: [] };
   private readonly refusedTables: Counter<'trafficset' | 'reason'>;
+  private readonly refusedSessions: Counter<'trafficset' | 'reason'>;
 
   constructor(server: string, source: MetricsSource) {
     const registers = [this.registry];
@@ -92,7 +116,52 @@ export class NodeMetrics {
         for (const table of source.tables()) buckets.set({ trafficset: table.trafficset }, table.buckets);
       },
     });
+    this.refusedSessions = new Counter({
+      name: 'twohop_sessions_refused_total',
+      help: 'Session files that were not taken, by reason',
+      labelNames: ['trafficset', 'reason'],
+      registers,
+    });
+    const sessions = new Gauge({
+      name: 'twohop_sessions',
+      help: 'Sessions that the service of this server has, as every worker knows them; -1 before the first set',
+      labelNames: ['trafficset'],
+      registers,
+      collect: () => {
+        sessions.reset();
+        for (const gauge of source.sessions()) sessions.set({ trafficset: gauge.trafficset }, gauge.sessions);
+      },
+    });
+    this.dissectorMetrics(source);
     this.portMetrics(source);
+  }
+
+  private dissectorMetrics(source: MetricsSource): void {
+    const registers = [this.registry];
+    const keys = new Counter({
+      name: 'twohop_flow_keys_total',
+      help: "Packets whose flow key was not the dissector's own: the 4-tuple, or a server that the packet names",
+      labelNames: ['trafficset', 'dissector', 'key'],
+      registers,
+      collect: () => {
+        keys.reset();
+        for (const { labels, packets } of this.keyTotals(source)) {
+          if (labels.key !== undefined) keys.inc(labels, packets);
+        }
+      },
+    });
+    const drops = new Counter({
+      name: 'twohop_dissector_drops_total',
+      help: 'Packets that the flow dissector refused, by reason',
+      labelNames: ['trafficset', 'dissector', 'reason'],
+      registers,
+      collect: () => {
+        drops.reset();
+        for (const { labels, packets } of this.keyTotals(source)) {
+          if (labels.reason !== undefined) drops.inc(labels, packets);
+        }
+      },
+    });
   }
 
   private portMetrics(source: MetricsSource): void {
@@ -171,14 +240,23 @@ export class NodeMetrics {
     this.refusedTables.inc({ trafficset, reason });
   }
 
+  sessionsRefused(trafficset: string, reason: string): void {
+    this.refusedSessions.inc({ trafficset, reason });
+  }
+
   /**
    * Keeps what was counted before a reload. A worker may go on counting there until it has taken the new
    * configuration, so the last counters are read, not copied, until the next reload.
-   * @param names of the trafficsets as they were
+   * @param names of the trafficsets as they were; @param dissectors likewise
    */
-  retire(counters: readonly PathCounters[], names: readonly string[]): void {
+  retire(
+    counters: readonly PathCounters[],
+    names: readonly string[],
+    dissectors: readonly DissectorLabels[],
+  ): void {
     addTotals(this.retired, this.last.counters, this.last.names);
-    this.last = { counters, names };
+    addKeyTotals(this.retiredKeys, this.last);
+    this.last = { counters, names, dissectors };
   }
 
   async text(): Promise<{ text: string; contentType: string }> {
@@ -196,6 +274,35 @@ export class NodeMetrics {
     addTotals(totals, source.counters(), source.trafficsets());
     return totals.values();
   }
+
+  private keyTotals(source: MetricsSource): Iterable<{ labels: Record<string, string>; packets: number }> {
+    const totals: Totals = new Map();
+    for (const [key, entry] of this.retiredKeys) totals.set(key, { ...entry });
+    addKeyTotals(totals, this.last);
+    addKeyTotals(totals, {
+      counters: source.counters(),
+      names: source.trafficsets(),
+      dissectors: source.dissectors(),
+    });
+    return totals.values();
+  }
+}
+
+function addKeyTotals(totals: Totals, { counters, names, dissectors }: Counted): void {
+  for (const [index, { name: dissector, drops }] of dissectors.entries()) {
+    const trafficset = names[index];
+    const outcomes = [
+      ...KEY_OUTCOME_NAMES.map((key, outcome) => ({ outcome, labels: { trafficset, dissector, key } })),
+      ...drops.map((reason, drop) => ({
+        outcome: KeyOutcome.Drop + drop,
+        labels: { trafficset, dissector, reason },
+      })),
+    ];
+    for (const { outcome, labels } of outcomes) {
+      const packets = counters.reduce((sum, each) => sum + each.keyCount(index, outcome), 0);
+      if (packets > 0) addTo(totals, labels, packets, 0);
+    }
+  }
 }
 
 function addTotals(totals: Totals, counters: readonly PathCounters[], names: readonly string[]): void {
@@ -207,11 +314,15 @@ function addTotals(totals: Totals, counters: readonly PathCounters[], names: rea
         verdict: VERDICTS[verdict].name,
         action: ACTION_NAMES[VERDICTS[verdict].action],
       };
-      const key = Object.values(labels).join('\n');
-      const entry = totals.get(key) ?? { labels, packets: 0, bytes: 0 };
-      entry.packets += packets;
-      entry.bytes += bytes;
-      totals.set(key, entry);
+      addTo(totals, labels, packets, bytes);
     });
   }
+}
+
+function addTo(totals: Totals, labels: Record<string, string>, packets: number, bytes: number): void {
+  const key = JSON.stringify(labels);
+  const entry = totals.get(key) ?? { labels, packets: 0, bytes: 0 };
+  entry.packets += packets;
+  entry.bytes += bytes;
+  totals.set(key, entry);
 }

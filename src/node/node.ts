@@ -1,14 +1,18 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { createDissector } from '../flow/registry.js';
 import { pathConfigOf } from '../path/config.js';
 import type { PathConfig } from '../path/state.js';
 import type { ForwardingTable } from '../table/forwarding-table.js';
+import { protocolsOf } from '../table/trafficset.js';
 import { AdminServer, type Health } from './admin.js';
 import type { NodeConfig } from './config.js';
 import { DataPlane } from './data-plane.js';
-import { NodeMetrics, type TableGauge } from './metrics.js';
+import { InUse } from './in-use.js';
+import { type DissectorLabels, NodeMetrics, type TableGauge } from './metrics.js';
 import { AppliedNetwork } from './network.js';
 import type { NetworkPlan } from './network-setup.js';
+import { SessionFollowers } from './session-followers.js';
 import { TableFollower, type TableFollowerEvents } from './table-follower.js';
 
 /** Where the way back from a node's network changes is kept. */
@@ -45,10 +49,8 @@ export interface NodeOptions {
 interface Followed {
   readonly follower: TableFollower;
   table: ForwardingTable | null;
-  /** Message number under which the workers were told of each version. */
-  readonly told: Map<number, number>;
-  /** Version that all workers are known to use. */
-  inUse: number;
+  /** Version of the table. */
+  readonly inUse: InUse;
 }
 
 /**
@@ -61,6 +63,7 @@ export class TwohopNode {
   private network: AppliedNetwork | null = null;
   private admin: AdminServer | null = null;
   private readonly metrics: NodeMetrics;
+  private readonly sessions: SessionFollowers;
   private config: NodeConfig;
   /** Steering stands: from here on the server does what its health says. */
   private isUp = false;
@@ -76,6 +79,15 @@ export class TwohopNode {
       status: () => this.plane?.status ?? [],
       underlaySent: () => this.plane?.underlaySent ?? { packets: 0, bytes: 0, errors: 0, tooBig: 0 },
       tables: () => this.tables(),
+      sessions: () => this.sessions.sizes(this.plane?.taken ?? -1),
+      dissectors: () => dissectorsOf(this.config),
+    });
+    this.sessions = new SessionFollowers(this.config.name, {
+      sessions: (trafficset) => this.publishSessions(trafficset),
+      refused: (trafficset, reason, message) => {
+        this.metrics.sessionsRefused(trafficset, reason);
+        options.log.warn({ trafficset, reason }, `sessions refused: ${message}`);
+      },
     });
   }
 
@@ -97,6 +109,7 @@ export class TwohopNode {
     const { config } = this;
     const { log } = this.options;
     for (const trafficset of config.trafficsets) this.follow(trafficset.name, trafficset.table);
+    this.sessions.follow(config.trafficsets);
 
     // First, because of what a second node by mistake would do: it fails here, and has taken no packet.
     this.admin = new AdminServer(
@@ -109,6 +122,7 @@ export class TwohopNode {
     }
     const path = this.pathConfig();
     const given = new Map([...this.followed].map(([name, { table }]) => [name, table]));
+    for (const { name } of config.trafficsets) this.sessions.told(name, 0);
     this.plane = await DataPlane.start(path, {
       workers: config.workers,
       tun: config.tun.name,
@@ -118,7 +132,7 @@ export class TwohopNode {
     });
     for (const [name, followed] of this.followed) {
       const table = given.get(name) ?? null;
-      if (table !== null) followed.told.set(0, table.version);
+      if (table !== null) followed.inUse.tell(0, table.version);
       // One may have come while the workers started.
       if (followed.table !== null && followed.table !== table) this.publish(name, followed.table);
     }
@@ -155,8 +169,7 @@ export class TwohopNode {
     const table = before?.table ?? null;
     const followed: Followed = {
       table,
-      told: before?.told ?? new Map(),
-      inUse: before?.inUse ?? -1,
+      inUse: before?.inUse ?? new InUse(-1),
       follower: new TableFollower(path, trafficset, events, table),
     };
     this.followed.set(trafficset, followed);
@@ -168,7 +181,7 @@ export class TwohopNode {
     const index = this.config.trafficsets.findIndex((trafficset) => trafficset.name === name);
     if (this.plane === null || followed === undefined || index < 0 || this.reloading) return;
     const started = performance.now();
-    followed.told.set(this.plane.publishTable(index, table), table.version);
+    followed.inUse.tell(this.plane.publishTable(index, table), table.version);
     this.options.log.info(
       {
         trafficset: name,
@@ -180,8 +193,21 @@ export class TwohopNode {
     );
   }
 
+  private publishSessions(name: string): void {
+    const sessions = this.sessions.current(name);
+    const index = this.config.trafficsets.findIndex((trafficset) => trafficset.name === name);
+    if (this.plane === null || sessions === null || index < 0 || this.reloading) return;
+    this.sessions.told(name, this.plane.publishSessions(index, sessions));
+    this.options.log.debug({ trafficset: name, sessions: sessions.size }, 'sessions published');
+  }
+
   private pathConfig(): PathConfig {
-    return pathConfigOf(this.config, this.config.dipNumber, (name) => this.followed.get(name)?.table ?? null);
+    return pathConfigOf(
+      this.config,
+      this.config.dipNumber,
+      (name) => this.followed.get(name)?.table ?? null,
+      (name) => this.sessions.current(name),
+    );
   }
 
   /**
@@ -218,18 +244,21 @@ export class TwohopNode {
       return;
     }
     const names = this.config.trafficsets.map((trafficset) => trafficset.name);
+    const dissectors = dissectorsOf(this.config);
     const network = this.options.networkSetup && !sameText(networkPlan(this.config), networkPlan(next));
     this.config = next;
     log.level = next.logLevel;
     this.reloading = true;
     this.refollow();
+    this.sessions.follow(next.trafficsets);
     this.reloading = false;
     if (this.plane !== null) {
       const { sequence, retired } = this.plane.publishConfig(this.pathConfig());
-      this.metrics.retire(retired, names);
+      this.metrics.retire(retired, names, dissectors);
       for (const followed of this.followed.values()) {
-        if (followed.table !== null) followed.told.set(sequence, followed.table.version);
+        if (followed.table !== null) followed.inUse.tell(sequence, followed.table.version);
       }
+      for (const { name } of next.trafficsets) this.sessions.told(name, sequence);
     }
     if (network) {
       try {
@@ -264,14 +293,11 @@ export class TwohopNode {
 
   private tables(): TableGauge[] {
     const taken = this.plane?.taken ?? -1;
-    return [...this.followed].map(([trafficset, followed]) => {
-      for (const [sequence, version] of followed.told) {
-        if (sequence > taken) break;
-        followed.inUse = version;
-        followed.told.delete(sequence);
-      }
-      return { trafficset, version: followed.inUse, buckets: followed.table?.bucketCount ?? 0 };
-    });
+    return [...this.followed].map(([trafficset, { inUse, table }]) => ({
+      trafficset,
+      version: inUse.get(taken),
+      buckets: table?.bucketCount ?? 0,
+    }));
   }
 
   private health(): Health {
@@ -300,6 +326,7 @@ export class TwohopNode {
     const { log } = this.options;
     this.isUp = false;
     for (const { follower } of this.followed.values()) follower.close();
+    this.sessions.close();
     const failed = asCrashed ? [] : ((await this.network?.remove()) ?? []);
     for (const line of failed) log.warn(`could not be undone: ${line}`);
     this.network = null;
@@ -308,6 +335,15 @@ export class TwohopNode {
     await this.plane?.stop();
     this.plane = null;
   }
+}
+
+/** By trafficset, what its dissector is called and why it drops packets. */
+function dissectorsOf(config: NodeConfig): DissectorLabels[] {
+  return config.trafficsets.map((trafficset) => {
+    const context = { servers: config.servers, protocols: protocolsOf(trafficset) };
+    const { name, drops = [] } = createDissector(trafficset.dissector, context);
+    return { name, drops };
+  });
 }
 
 /** Settings that cannot change while the node runs, and do differ. */

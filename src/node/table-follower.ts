@@ -1,13 +1,7 @@
-import { type FSWatcher, statSync, watch } from 'node:fs';
-import { basename, dirname } from 'node:path';
 import { TableError } from '../table/errors.js';
 import type { ForwardingTable } from '../table/forwarding-table.js';
 import { readTableFile } from '../table/table-file.js';
-
-/** Events of one save come in a burst; reading once after it is enough. */
-const SETTLE_MS = 20;
-/** Where the kernel reports nothing (a network file system, a directory made later), look this often. */
-const LOOK_MS = 1000;
+import { FileFollower } from './file-follower.js';
 
 export interface TableFollowerEvents {
   /** A new table, read and checked. */
@@ -22,11 +16,7 @@ export interface TableFollowerEvents {
  * was in use stays in use.
  */
 export class TableFollower {
-  private watcher: FSWatcher | null = null;
-  private settle: NodeJS.Timeout | null = null;
-  private readonly look: NodeJS.Timeout;
-  /** Identity of the file last read, whether it was taken or refused; '' for none there, null before the first look. */
-  private seen: string | null = null;
+  private readonly file: FileFollower;
 
   constructor(
     readonly path: string,
@@ -35,8 +25,10 @@ export class TableFollower {
     /** What is in use already, when the table's file has moved. */
     private current: ForwardingTable | null = null,
   ) {
-    this.look = setInterval(() => this.check(), LOOK_MS);
-    this.look.unref();
+    this.file = new FileFollower(path, {
+      changed: () => this.read(),
+      missing: () => this.events.refused('missing', `${path}: no such file; waiting for it`),
+    });
   }
 
   /** Reads the file now, and follows it from then on. */
@@ -49,22 +41,15 @@ export class TableFollower {
   }
 
   close(): void {
-    clearInterval(this.look);
-    if (this.settle !== null) clearTimeout(this.settle);
-    this.watcher?.close();
-    this.watcher = null;
+    this.file.close();
   }
 
   /** Reads the file if it is not the one last seen. @param force even then (SIGHUP) */
   check(force = false): void {
-    this.watchDirectory();
-    const identity = identityOf(this.path);
-    if (identity === this.seen && !force) return;
-    this.seen = identity;
-    if (identity === '') {
-      this.events.refused('missing', `${this.path}: no such file; waiting for it`);
-      return;
-    }
+    this.file.check(force);
+  }
+
+  private read(): void {
     try {
       this.take(readTableFile(this.path));
     } catch (error) {
@@ -100,32 +85,6 @@ export class TableFollower {
     this.current = table;
     this.events.table(table);
   }
-
-  /** The directory is watched, not the file: a replaced file is another inode. */
-  private watchDirectory(): void {
-    if (this.watcher !== null) return;
-    try {
-      const name = basename(this.path);
-      const watcher = watch(dirname(this.path), (_event, changed) => {
-        if (changed === null || changed === name) this.soon();
-      });
-      watcher.on('error', () => {
-        watcher.close();
-        this.watcher = null;
-      });
-      this.watcher = watcher;
-    } catch {
-      // No such directory yet: the timer looks again.
-    }
-  }
-
-  private soon(): void {
-    if (this.settle !== null) return;
-    this.settle = setTimeout(() => {
-      this.settle = null;
-      this.check();
-    }, SETTLE_MS);
-  }
 }
 
 function sameContent(a: ForwardingTable, b: ForwardingTable): boolean {
@@ -134,10 +93,4 @@ function sameContent(a: ForwardingTable, b: ForwardingTable): boolean {
 
 function bytesOf({ slots }: ForwardingTable): Uint8Array {
   return new Uint8Array(slots.buffer, slots.byteOffset, slots.byteLength);
-}
-
-/** Changes whenever the file is replaced or rewritten; '' when there is none. */
-function identityOf(path: string): string {
-  const stat = statSync(path, { throwIfNoEntry: false, bigint: true });
-  return stat === undefined ? '' : `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`;
 }

@@ -51,6 +51,8 @@ function main(init: WorkerInit, port: NonNullable<typeof parentPort>): void {
   const take = (message: ToWorker) => {
     if (message.type === 'table') {
       state.trafficsets[message.index].useTable(ForwardingTable.fromShared(message.table));
+    } else if (message.type === 'sessions') {
+      state.trafficsets[message.index].useSessions(message.sessions);
     } else if (message.type === 'config') {
       state = new PathState(message.path);
       const fresh = new PathCounters(state.trafficsets.length, message.counters);

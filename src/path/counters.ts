@@ -1,3 +1,4 @@
+import { MAX_DROP_REASONS } from '../flow/dissector.js';
 import { VERDICT_COUNT } from './verdict.js';
 
 /** The two stages of the path; counters are kept apart, so that one packet's two visits can be told apart. */
@@ -11,6 +12,20 @@ export type Stage = (typeof Stage)[keyof typeof Stage];
 
 export const STAGE_NAMES: readonly string[] = ['forward', 'redirect'];
 
+/** Where the flow key of a packet came from, when it was not the dissector's own key; and why there was none. */
+export const KeyOutcome = {
+  /** The packet carries no key: its 4-tuple was taken. */
+  Fallback: 0,
+  /** The packet names its server. */
+  Server: 1,
+  /** It names a server that stands in no bucket of the table: its 4-tuple was taken. */
+  ServerGone: 2,
+  /** Dropped, for the first of the dissector's reasons; the others follow. */
+  Drop: 3,
+} as const;
+
+const KEY_OUTCOMES = KeyOutcome.Drop + MAX_DROP_REASONS;
+
 /** A constant of this module is folded into the code; an imported one is loaded at every use. */
 const VERDICTS_PER_ROW = VERDICT_COUNT;
 
@@ -22,6 +37,8 @@ export class PathCounters {
   readonly trafficsets: number;
   /** Packets and bytes, alternating: both of a cell lie in one cache line. */
   private readonly cells: Float64Array;
+  /** {@link KEY_OUTCOMES} per trafficset. */
+  private readonly keys: Float64Array;
 
   /**
    * @param trafficsets number of trafficsets; row 0 counts packets of none of them
@@ -32,11 +49,13 @@ export class PathCounters {
     readonly memory: SharedArrayBuffer = new SharedArrayBuffer(PathCounters.byteLength(trafficsets)),
   ) {
     this.trafficsets = trafficsets;
-    this.cells = new Float64Array(memory);
+    const cells = cellCount(trafficsets);
+    this.cells = new Float64Array(memory, 0, cells);
+    this.keys = new Float64Array(memory, 8 * cells);
   }
 
   static byteLength(trafficsets: number): number {
-    return 2 * 2 * (trafficsets + 1) * VERDICT_COUNT * 8;
+    return 8 * (cellCount(trafficsets) + trafficsets * KEY_OUTCOMES);
   }
 
   /** @param trafficset index, or -1 for none; @param length of the packet as it came, in bytes */
@@ -44,6 +63,16 @@ export class PathCounters {
     const cell = (stage * (this.trafficsets + 1) + trafficset + 1) * VERDICTS_PER_ROW + verdict;
     this.cells[2 * cell] += 1;
     this.cells[2 * cell + 1] += length;
+  }
+
+  /** @param outcome a {@link KeyOutcome}, for drops plus the number of the reason */
+  addKey(trafficset: number, outcome: number): void {
+    this.keys[trafficset * KEY_OUTCOMES + outcome] += 1;
+  }
+
+  /** Packets of a trafficset whose key came about so. */
+  keyCount(trafficset: number, outcome: number): number {
+    return this.keys[trafficset * KEY_OUTCOMES + outcome];
   }
 
   /** Calls `each` for every cell that is not zero. */
@@ -70,4 +99,9 @@ export class PathCounters {
     });
     return sum;
   }
+}
+
+/** Packets and bytes of two stages, every trafficset and none, every verdict. */
+function cellCount(trafficsets: number): number {
+  return 2 * 2 * (trafficsets + 1) * VERDICT_COUNT;
 }

@@ -1,15 +1,17 @@
-import { DISSECT_FALLBACK } from '../flow/dissector.js';
-import { FlowKey } from '../flow/flow-key.js';
-import { fourTupleKey } from '../flow/four-tuple.js';
+import { DISSECT_DROP } from '../flow/dissector.js';
 import { halfSipHash24 } from '../flow/halfsiphash.js';
 import type { PacketBatch } from './batch.js';
 import { Classifier, PacketClass } from './classify.js';
-import { type PathCounters, Stage } from './counters.js';
+import { IcmpCopies } from './copies.js';
+import { KeyOutcome, type PathCounters, Stage } from './counters.js';
+import { Delivery } from './delivery.js';
 import { ENCAPSULATION_BASE, encapsulate, entropyPort, HOP_LENGTH } from './encapsulate.js';
+import { FlowKeys, NO_KEY } from './flow-keys.js';
+import { FragmentTrail } from './fragment-trail.js';
 import { Owner, PENDING } from './owner.js';
 import type { SocketLookup } from './sockets.js';
-import type { PathState, TrafficsetState } from './state.js';
-import { ACTION_OF, Verdict } from './verdict.js';
+import { OwnerRule, type PathState } from './state.js';
+import { ACTION_OF, Action, Verdict } from './verdict.js';
 
 // Constants of this module: V8 folds them into the code, where it loads imported and exported ones at every use
 // (native-notes/benchmarks.md).
@@ -17,8 +19,13 @@ const VERDICT = Verdict;
 const ACTIONS = ACTION_OF;
 const PACKET_CLASS = PacketClass;
 const STAGE = Stage;
+const ACTION = Action;
+const KEY_OUTCOME = KeyOutcome;
 const WAITS = PENDING;
-const FALLBACK = DISSECT_FALLBACK;
+const WITHOUT_KEY = NO_KEY;
+const BY_SESSIONS = OwnerRule.Sessions;
+/** In the hop list's first word: next_hop is the second byte from the right, hop_count the last. */
+const HOP_WORD_AT = ENCAPSULATION_BASE - 4;
 const OVERHEAD = ENCAPSULATION_BASE;
 const OVERHEAD_WITH_HOP = ENCAPSULATION_BASE + HOP_LENGTH;
 
@@ -29,8 +36,16 @@ const OVERHEAD_WITH_HOP = ENCAPSULATION_BASE + HOP_LENGTH;
 export class Forwarder {
   /** What the packet judged last was taken for, and its flow key: for those who explain batches of one. */
   readonly classifier = new Classifier();
-  readonly key = new FlowKey();
+  readonly keys = new FlowKeys();
+  /** The dissector's reason to drop the packet judged last, from 0. */
+  dropReason = 0;
+  /** Milliseconds on a clock that never goes back: the driver sets it before a batch. */
+  now = 1;
+  /** Made by {@link process}: see {@link nextCopies}. */
+  private readonly copies: IcmpCopies;
   private readonly owner: Owner;
+  private readonly fragments: FragmentTrail;
+  private readonly delivery = new Delivery();
   /** Length of each packet as it came: what is counted. */
   private readonly entered: Int32Array;
 
@@ -42,6 +57,8 @@ export class Forwarder {
     capacity: number,
   ) {
     this.owner = new Owner(sockets, capacity);
+    this.copies = new IcmpCopies(capacity);
+    this.fragments = new FragmentTrail(capacity);
     this.entered = new Int32Array(capacity);
   }
 
@@ -53,9 +70,11 @@ export class Forwarder {
 
   /** Decides every packet of the batch: sets verdict, action and next hop, and wraps what is to be sent. */
   process(batch: PacketBatch): void {
-    const { state, owner } = this;
+    const { state, owner, fragments } = this;
     const count = batch.count;
     owner.begin();
+    fragments.begin();
+    this.copies.begin();
     for (let i = 0; i < count; i++) {
       this.entered[i] = batch.length[i];
       this.conclude(batch, i, this.judge(state, batch, i));
@@ -65,6 +84,16 @@ export class Forwarder {
     for (let q = 0; q < pending; q++) {
       this.conclude(batch, owner.slot[q], this.settle(state, batch, q));
     }
+    if (fragments.firstCount + fragments.laterCount !== 0) this.concludeFragments(state, batch);
+    if (state.alters === 1) this.delivery.prepare(state, batch);
+  }
+
+  /**
+   * After {@link process}, and before the batch is delivered: packets to be sent besides those of the batch.
+   * @returns the next of them, valid until the next call; null when there are no more
+   */
+  nextCopies(batch: PacketBatch): PacketBatch | null {
+    return this.copies.fill(this.state, batch);
   }
 
   private conclude(batch: PacketBatch, i: number, verdict: number): void {
@@ -80,25 +109,49 @@ export class Forwarder {
     const kind = classifier.classify(state, batch.data, offset, offset + batch.length[i]);
     const index = classifier.trafficset;
     batch.trafficset[i] = index;
-    if (kind !== PACKET_CLASS.Flow && kind !== PACKET_CLASS.FlowError) return verdictOfClass(kind);
+    if (kind !== PACKET_CLASS.Flow && kind !== PACKET_CLASS.FlowError) {
+      if (kind < PACKET_CLASS.FirstFragment) return verdictOfClass(kind);
+      if (kind === PACKET_CLASS.UnknownFragment) return VERDICT.DropFragmentUnknown;
+      if (kind === PACKET_CLASS.LaterFragment) {
+        this.fragments.addLater(i);
+        return WAITS;
+      }
+      this.fragments.addFirst(classifier, i, this.now);
+      if (kind === PACKET_CLASS.NoServiceFragment) return VERDICT.PassNoService;
+    }
 
     const trafficset = state.trafficsets[index];
     if (trafficset.slots.length === 0) return VERDICT.DropNoTable;
-    const keyLength = this.flowKey(trafficset, kind);
-    if (keyLength < 0) return VERDICT.DropDissector;
-    const hash = halfSipHash24(this.key.words, keyLength, trafficset.key0, trafficset.key1);
+    const keys = this.keys;
+    const keyLength = keys.take(trafficset, classifier);
+    const length = classifier.packet.end - offset;
+    if (keyLength < 0) {
+      if (keyLength !== WITHOUT_KEY) return this.refuse(index, keyLength);
+      batch.length[i] = length;
+      return this.copies.note(state, trafficset, i, length, this.now);
+    }
+    const hash = halfSipHash24(keys.key.words, keyLength, trafficset.key0, trafficset.key1);
     batch.flowHash[i] = hash;
+    if (keys.named === 1) {
+      if (trafficset.memberSet.has(keys.key.server)) return this.sendToNamed(state, batch, i, index, length);
+      this.counters.addKey(index, KEY_OUTCOME.ServerGone);
+    } else if (keys.fellBack === 1) {
+      this.counters.addKey(index, KEY_OUTCOME.Fallback);
+    }
     const bucket = (hash & trafficset.mask) << 1;
     const first = trafficset.slots[bucket] | 0;
     if (first === 0) return VERDICT.DropEmptyBucket;
     const second = trafficset.twoSlots === 1 ? trafficset.slots[bucket + 1] | 0 : 0;
 
     const packet = classifier.packet;
-    const length = packet.end - offset;
     if (first === state.self) {
       batch.length[i] = length;
       batch.nextHop[i] = second;
-      return this.owner.decide(classifier.flow, trafficset, second, state.self, i, 0);
+      const isSession =
+        trafficset.ownerRule === BY_SESSIONS && trafficset.sessions.has(keys.key, keyLength) ? 1 : 0;
+      const verdict = this.owner.decide(classifier.flow, trafficset, second, state.self, i, 0, isSession);
+      if (verdict !== VERDICT.Redirect) return verdict;
+      return wrap(state, batch, i, length, packet.version, second, second, 1, verdict);
     }
     return wrap(
       state,
@@ -109,15 +162,84 @@ export class Forwarder {
       first,
       second,
       0,
-      kind === PACKET_CLASS.Flow ? VERDICT.Forward : VERDICT.ForwardIcmpError,
+      kind === PACKET_CLASS.FlowError ? VERDICT.ForwardIcmpError : VERDICT.Forward,
     );
   }
 
-  private flowKey(trafficset: TrafficsetState, kind: number): number {
-    const { classifier, key } = this;
-    if (kind === PACKET_CLASS.FlowError) return fourTupleKey(classifier.flow, key);
-    const length = trafficset.dissector.dissect(classifier.packet, classifier.flow, key);
-    return length === FALLBACK ? fourTupleKey(classifier.flow, key) : length;
+  private refuse(index: number, code: number): number {
+    this.dropReason = DISSECT_DROP - code;
+    this.counters.addKey(index, KeyOutcome.Drop + this.dropReason);
+    return VERDICT.DropDissector;
+  }
+
+  /** The server that the packet names has it or nobody: no second hop could help. */
+  private sendToNamed(
+    state: PathState,
+    batch: PacketBatch,
+    i: number,
+    index: number,
+    length: number,
+  ): number {
+    const { server } = this.keys.key;
+    this.counters.addKey(index, KEY_OUTCOME.Server);
+    if (server === state.self) {
+      batch.length[i] = length;
+      return VERDICT.AcceptNamed;
+    }
+    const { version } = this.classifier.packet;
+    return wrap(state, batch, i, length, version, server, 0, 0, VERDICT.ForwardNamed);
+  }
+
+  /** First fragments are remembered as they ended; later ones end alike. */
+  private concludeFragments(state: PathState, batch: PacketBatch): void {
+    const { fragments, classifier, now } = this;
+    const { memory } = fragments;
+    for (let f = 0; f < fragments.firstCount; f++) {
+      const i = fragments.firstSlots[f];
+      const entry = fragments.firstEntries[f];
+      const sent = batch.action[i] === ACTION.Send;
+      const hopWord = sent ? batch.data.getInt32(batch.offset[i] + HOP_WORD_AT) : 0;
+      memory.verdict[entry] = batch.verdict[i];
+      memory.trafficset[entry] = batch.trafficset[i];
+      memory.flowHash[entry] = batch.flowHash[i];
+      memory.nextHop[entry] = sent ? batch.nextHop[i] : 0;
+      memory.hop[entry] = (hopWord & 0xff) === 0 ? 0 : batch.data.getInt32(batch.offset[i] + OVERHEAD);
+      memory.hopIndex[entry] = hopWord >>> 8;
+    }
+    for (let f = 0; f < fragments.laterCount; f++) {
+      const i = fragments.laterSlots[f];
+      const entry = fragments.find(classifier, state, batch, i, batch.offset[i], now);
+      if (entry < 0) {
+        const kind = classifier.classifyUnknown(state);
+        batch.trafficset[i] = classifier.trafficset;
+        this.conclude(batch, i, verdictOfClass(kind));
+        continue;
+      }
+      const { packet } = classifier;
+      batch.trafficset[i] = memory.trafficset[entry];
+      batch.flowHash[i] = memory.flowHash[entry];
+      batch.length[i] = packet.end - packet.offset;
+      const verdict = memory.verdict[entry];
+      const destination = memory.nextHop[entry];
+      const { version } = packet;
+      this.conclude(
+        batch,
+        i,
+        destination === 0
+          ? verdict
+          : wrap(
+              state,
+              batch,
+              i,
+              batch.length[i],
+              version,
+              destination,
+              memory.hop[entry],
+              memory.hopIndex[entry],
+              verdict,
+            ),
+      );
+    }
   }
 
   /** Brings a packet that waited for its lookup to its end: taken in here, or wrapped as a redirector sends it. */
@@ -182,6 +304,8 @@ function verdictOfClass(kind: number): number {
       return VERDICT.PassIcmp;
     case PACKET_CLASS.Fragment:
       return VERDICT.DropFragment;
+    case PACKET_CLASS.UnknownFragment:
+      return VERDICT.DropFragmentUnknown;
     case PACKET_CLASS.MalformedTransport:
       return VERDICT.DropMalformedTransport;
     case PACKET_CLASS.MalformedIcmp:

@@ -3,7 +3,7 @@ import { portsWord } from '../flow/four-tuple.js';
 import { IP_PROTOCOL_TCP } from '../wire/ip.js';
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../wire/tcp.js';
 import { type SocketLookup, SocketQueries, SocketState, sameQuery, TUPLE_WORDS } from './sockets.js';
-import type { TrafficsetState } from './state.js';
+import { OwnerRule, type TrafficsetState } from './state.js';
 import { Verdict } from './verdict.js';
 
 /** Returned by {@link Owner.decide} for a packet that waits for its socket lookup. */
@@ -17,6 +17,7 @@ const WAITS = PENDING;
 const TCP = IP_PROTOCOL_TCP;
 const SYN = TCP_SYN;
 const WORDS = TUPLE_WORDS;
+const BY_SESSIONS = OwnerRule.Sessions;
 
 /**
  * The redirector's decision, shared by both stages: is this packet taken in here, or does it belong to the second
@@ -58,7 +59,8 @@ export class Owner {
    * @param nextHop where the packet would go from here, 0 when nowhere; @param self this server's DIP: both as int32
    * @param forwardSyn 1 when the wrapper asks that a SYN goes on as well
    *   (it then goes there unasked)
-   * @returns a verdict, or PENDING after noting the question for `slot`
+   * @param isSession 1 when the packet is of a session that the service here has; only where sessions decide
+   * @returns a verdict (Redirect is one for both stages), or PENDING after noting the question for `slot`
    */
   decide(
     flow: Flow,
@@ -67,15 +69,20 @@ export class Owner {
     self: number,
     slot: number,
     forwardSyn: number,
+    isSession: number,
   ): number {
     const goesOn = nextHop !== 0 && nextHop !== self && trafficset.twoSlots === 1;
+    if (trafficset.ownerRule === BY_SESSIONS) {
+      if (goesOn && isSession === 0) return VERDICT.Redirect;
+      if (isSession === 1 && flow.quoted === 0) return VERDICT.AcceptSession;
+    }
     if (flow.protocol === TCP && (flow.tcpFlags & SYN) !== 0) {
       if (goesOn && forwardSyn === 1) return VERDICT.Redirect;
       writeQuery(this.syn, 0, flow);
       this.sockets.synAccepted(this.syn, 0, flow.sequence >>> 0);
       return VERDICT.AcceptSyn;
     }
-    if (!goesOn) {
+    if (!goesOn || isSession === 1) {
       if (flow.quoted === 1) return VERDICT.AcceptIcmpError;
       return nextHop === self ? VERDICT.AcceptSelf : VERDICT.AcceptLastHop;
     }

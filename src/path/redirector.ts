@@ -13,9 +13,12 @@ import { UDP_AT_CHECKSUM, UDP_AT_DESTINATION_PORT, UDP_HEADER } from '../wire/ud
 import type { PacketBatch } from './batch.js';
 import { Classifier, PacketClass } from './classify.js';
 import { type PathCounters, Stage } from './counters.js';
+import { Delivery } from './delivery.js';
+import { FlowKeys, NO_KEY } from './flow-keys.js';
+import { FragmentTrail } from './fragment-trail.js';
 import { Owner, PENDING } from './owner.js';
 import type { SocketLookup } from './sockets.js';
-import type { PathState } from './state.js';
+import { OwnerRule, type PathState, type TrafficsetState } from './state.js';
 import { ACTION_OF, Action, Verdict } from './verdict.js';
 
 // Constants of this module: V8 folds them into the code, where it loads imported and exported ones at every use
@@ -26,6 +29,8 @@ const ACTION = Action;
 const PACKET_CLASS = PacketClass;
 const STAGE = Stage;
 const WAITS = PENDING;
+const WITHOUT_KEY = NO_KEY;
+const BY_SESSIONS = OwnerRule.Sessions;
 const UDP = IP_PROTOCOL_UDP;
 const IPIP = IP_PROTOCOL_IPIP;
 const IPV6 = IP_PROTOCOL_IPV6;
@@ -57,7 +62,12 @@ const NOT_UNDERSTOOD = 0xf7;
 export class Redirector {
   /** What the packet judged last was taken for: for those who explain batches of one. */
   readonly classifier = new Classifier();
+  readonly keys = new FlowKeys();
+  /** Milliseconds on a clock that never goes back: the driver sets it before a batch. */
+  now = 1;
   private readonly owner: Owner;
+  private readonly fragments: FragmentTrail;
+  private readonly delivery = new Delivery();
   /** Where in the arena each packet's inner packet begins and ends. */
   private readonly innerOffset: Int32Array;
   private readonly innerEnd: Int32Array;
@@ -70,6 +80,7 @@ export class Redirector {
     capacity: number,
   ) {
     this.owner = new Owner(sockets, capacity);
+    this.fragments = new FragmentTrail(capacity);
     this.innerOffset = new Int32Array(capacity);
     this.innerEnd = new Int32Array(capacity);
   }
@@ -82,9 +93,10 @@ export class Redirector {
 
   /** Decides every packet of the batch; packets begin with their outer IPv4 header. */
   process(batch: PacketBatch): void {
-    const { state, owner } = this;
+    const { state, owner, fragments } = this;
     const count = batch.count;
     owner.begin();
+    fragments.begin();
     for (let i = 0; i < count; i++) {
       const verdict = this.judge(state, batch, i);
       batch.trafficset[i] = this.classifier.trafficset;
@@ -95,6 +107,8 @@ export class Redirector {
     for (let q = 0; q < pending; q++) {
       this.conclude(batch, owner.slot[q], owner.verdictOf(q));
     }
+    if (fragments.firstCount + fragments.laterCount !== 0) this.concludeFragments(state, batch);
+    if (state.alters === 1) this.delivery.prepare(state, batch);
   }
 
   /** Counts the packet and makes it what its verdict says: the inner packet, or one for the next hop. */
@@ -164,21 +178,80 @@ export class Redirector {
     }
     this.innerOffset[i] = inner;
     this.innerEnd[i] = packet.end;
-    if (kind !== PACKET_CLASS.Flow && kind !== PACKET_CLASS.FlowError) return verdictOfClass(kind);
+    if (
+      kind !== PACKET_CLASS.Flow &&
+      kind !== PACKET_CLASS.FlowError &&
+      kind !== PACKET_CLASS.FirstFragment &&
+      kind !== PACKET_CLASS.LaterFragment
+    ) {
+      return verdictOfClass(kind);
+    }
 
     const hop = nextHop < hopCount ? data.getInt32(udp + HOPS_AT + nextHop * PER_HOP) : 0;
+    batch.nextHop[i] = hop;
+    if (kind === PACKET_CLASS.LaterFragment) {
+      this.fragments.addLater(i);
+      return WAITS;
+    }
+    if (kind === PACKET_CLASS.FirstFragment) this.fragments.addFirst(classifier, i, this.now);
     // A hop outside the underlay is a lie: following it would make this server a reflector.
     if (hop !== 0 && !state.isUnderlay(hop)) return VERDICT.DropHopList;
-    batch.nextHop[i] = hop;
+    const trafficset = state.trafficsets[index];
+    let isSession = 0;
+    if (trafficset.ownerRule === BY_SESSIONS) {
+      isSession = this.sessionOf(trafficset);
+      if (isSession < 0) return VERDICT.DropDissector;
+    }
     return this.owner.decide(
       classifier.flow,
-      state.trafficsets[index],
+      trafficset,
       hop,
       state.self,
       i,
       (privateFlags & FORWARD_SYN) === 0 ? 0 : 1,
+      isSession,
     );
   }
+
+  /** @returns 1 when the service here has the session, 0 when it has not, -1 when the dissector refuses the packet */
+  private sessionOf(trafficset: TrafficsetState): number {
+    const { keys } = this;
+    const length = keys.take(trafficset, this.classifier);
+    if (length === WITHOUT_KEY) return 0;
+    if (length < 0) return -1;
+    return trafficset.sessions.has(keys.key, length) ? 1 : 0;
+  }
+
+  /** First fragments are remembered as they ended; later ones end alike, each along its own hop list. */
+  private concludeFragments(state: PathState, batch: PacketBatch): void {
+    const { fragments, classifier, now } = this;
+    const { memory } = fragments;
+    for (let f = 0; f < fragments.firstCount; f++) {
+      const i = fragments.firstSlots[f];
+      const entry = fragments.firstEntries[f];
+      memory.verdict[entry] = batch.verdict[i];
+      memory.trafficset[entry] = batch.trafficset[i];
+    }
+    for (let f = 0; f < fragments.laterCount; f++) {
+      const i = fragments.laterSlots[f];
+      const entry = fragments.find(classifier, state, batch, i, this.innerOffset[i], now);
+      if (entry < 0) {
+        const kind = classifier.classifyUnknown(state);
+        batch.trafficset[i] = classifier.trafficset;
+        this.conclude(batch, i, verdictOfClass(kind));
+        continue;
+      }
+      batch.trafficset[i] = memory.trafficset[entry];
+      this.conclude(batch, i, alike(state, memory.verdict[entry], batch.nextHop[i] | 0));
+    }
+  }
+}
+
+/** The end of a later fragment whose first one ended with `verdict`; its wrapper may be another's. @param hop as int32 */
+function alike(state: PathState, verdict: number, hop: number): number {
+  if (verdict !== VERDICT.Redirect) return verdict;
+  if (hop === 0) return VERDICT.AcceptLastHop;
+  return state.isUnderlay(hop) ? verdict : VERDICT.DropHopList;
 }
 
 /**
@@ -212,6 +285,8 @@ function verdictOfClass(kind: number): number {
       return VERDICT.AcceptIcmp;
     case PACKET_CLASS.Fragment:
       return VERDICT.DropFragment;
+    case PACKET_CLASS.UnknownFragment:
+      return VERDICT.DropFragmentUnknown;
     case PACKET_CLASS.MalformedTransport:
       return VERDICT.DropMalformedTransport;
     case PACKET_CLASS.MalformedIcmp:

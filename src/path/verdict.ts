@@ -29,6 +29,11 @@ const table = {
   // Forwarder: towards the first hop.
   Forward: [Action.Send, 'wrapped and sent to the first hop'],
   ForwardIcmpError: [Action.Send, 'ICMP error, wrapped and sent to the first hop of the flow it quotes'],
+  ForwardNamed: [Action.Send, 'wrapped and sent to the server that the packet names'],
+  ForwardIcmpEverywhere: [
+    Action.Deliver,
+    'ICMP error about a flow whose server its quote does not tell: taken in here, and copied to every other server',
+  ],
   // Redirector: taken in here.
   AcceptSyn: [Action.Deliver, 'SYN: new connections belong to the first hop'],
   AcceptEstablished: [Action.Deliver, 'this server has a socket for the flow'],
@@ -38,16 +43,23 @@ const table = {
   ],
   AcceptLastHop: [Action.Deliver, 'there is no further hop'],
   AcceptSelf: [Action.Deliver, 'the next hop is this server'],
+  AcceptSession: [Action.Deliver, 'the service of this server has the session'],
+  AcceptNamed: [Action.Deliver, 'the packet names this server'],
   AcceptIcmpError: [Action.Deliver, 'ICMP error about a flow that lives here, or can live nowhere else'],
   AcceptIcmp: [Action.Deliver, 'ICMP about no flow of a trafficset, wrapped by another node'],
   // Redirector: not here.
-  Redirect: [Action.Send, 'no socket here, or a SYN that is to go on: sent to the next hop'],
+  Redirect: [Action.Send, 'no socket or session here, or a SYN that is to go on: sent to the next hop'],
   // Drops.
   DropMalformedIp: [Action.Drop, 'the IP header or its extension headers are malformed'],
   DropMalformedTransport: [Action.Drop, 'the TCP or UDP header is truncated or absurd'],
   DropMalformedIcmp: [Action.Drop, 'the ICMP message or the packet it quotes is truncated or absurd'],
   DropFragment: [Action.Drop, 'a fragment: its flow cannot be told'],
+  DropFragmentUnknown: [Action.Drop, 'a later fragment of a datagram whose first one was not seen before it'],
   DropIcmpMismatch: [Action.Drop, 'the ICMP error quotes a packet that its destination did not send'],
+  DropIcmpLimit: [
+    Action.Drop,
+    'an ICMP error to be copied to every server, and too many were just before it',
+  ],
   DropNoTable: [Action.Drop, 'the trafficset has no forwarding table yet'],
   DropEmptyBucket: [Action.Drop, 'the bucket has no first hop'],
   DropTooBig: [Action.Drop, 'wrapped, the packet exceeds the MTU of the underlay'],

@@ -129,6 +129,7 @@ export class PathReplay {
     const present = limit - ip;
     const length = Math.max(present, originalLength - (ip - offset));
     this.findBeginning(data, ip, limit);
+    traveller.now = millisecondsOf(record);
     if (length > present && !this.isDecided(bytes, ip, present, length)) {
       this.leaveCut(record);
       return;
@@ -159,6 +160,7 @@ export class PathReplay {
     if (!traveller.load(bytes, ip, present, length)) return true;
     watched.end = traveller.present;
     watched.readBehind = false;
+    traveller.now = this.traveller.now;
     traveller.start(begin.server, begin.stage);
     do traveller.step();
     while (begin.journey && traveller.follow());
@@ -223,6 +225,11 @@ export class PathReplay {
       steps,
     });
   }
+}
+
+/** Packets without a time, or from before 1970, are all of one moment. */
+function millisecondsOf({ seconds, nanoseconds }: CaptureRecord): number {
+  return Math.max(1, 1000 * seconds + nanoseconds / 1e6);
 }
 
 /** A traveller that leaves no trace, in a batch that notices what is looked at. */

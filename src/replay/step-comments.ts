@@ -9,7 +9,17 @@ import { IPV4_AT_PROTOCOL, IPV4_HEADER } from '../wire/ipv4.js';
 import { Reason } from '../wire/reason.js';
 import { UDP_HEADER } from '../wire/udp.js';
 import type { ReplayFleet } from './fleet.js';
-import { classifierOf, hasFlow, hasHops, hasLookup, hopOf, trafficsetOf } from './step-facts.js';
+import {
+  classifierOf,
+  copiesOf,
+  followsFirst,
+  hasFlow,
+  hasHops,
+  hasLookup,
+  hopOf,
+  refusalOf,
+  trafficsetOf,
+} from './step-facts.js';
 import type { Traveller } from './traveller.js';
 import { packetWords, protocolName, TCP_FLAG_NAMES } from './words.js';
 
@@ -32,8 +42,18 @@ export class StepComments {
     this.addSubject(traveller);
     if (set !== undefined && hasLookup(traveller)) this.addLookup(traveller, set);
     else if (hasHops(traveller)) this.addHop(traveller);
+    this.addExtras(traveller, set);
     if (traveller.lost) text.add('; no server has ').ipv4(traveller.batch.nextHop[0]);
     return text;
+  }
+
+  /** What only some dissectors and verdicts have. */
+  private addExtras(traveller: Traveller, set: TrafficsetState | undefined): void {
+    const { text } = this;
+    const refusal = refusalOf(traveller, set);
+    if (refusal !== null) text.add('; ').add(refusal);
+    const copies = copiesOf(traveller, set);
+    if (copies.length > 0) text.add('; copies to ').add(copies.map((dip) => this.hopText(dip)).join(', '));
   }
 
   /** `s1: forward: wrapped and sent to the first hop; trafficset web; `: few of them, for many packets. */
@@ -61,6 +81,7 @@ export class StepComments {
     text.add(packetWords(batch.data, offset, limit));
     const inner = stage === Stage.Forward ? -1 : this.innerOf(batch.data, offset, limit);
     if (inner >= 0) text.add(' around ').add(packetWords(batch.data, inner, limit));
+    if (followsFirst(traveller)) text.add(', as the first one');
   }
 
   /** What an ICMP error quotes is told as the client's packets went. */
@@ -89,6 +110,8 @@ export class StepComments {
       .decimal(set.mask + 1);
     text.add('; first hop ').add(this.hopText(set.slots[2 * bucket]));
     const second = set.slots[2 * bucket + 1];
+    const { key, named } = traveller.stages.forwarder.keys;
+    if (named === 1) text.add(', but the packet names ').add(this.hopText(key.server >>> 0));
     if (set.twoSlots === 0) text.add(', one slot only');
     else if (second === 0) text.add(', no second hop');
     else text.add(', second hop ').add(this.hopText(second));
@@ -96,11 +119,13 @@ export class StepComments {
 
   /** The four-tuple is told with the flow; what another dissector found is told in hexadecimal. */
   private addKey({ stages }: Traveller, set: TrafficsetState): void {
-    const { key, classifier } = stages.forwarder;
-    const { name } = set.dissector;
-    if (classifier.flow.quoted === 1) this.text.add('four-tuple of the quoted packet');
-    else if (name === 'four-tuple') this.text.add(name);
-    else
+    const { classifier, keys } = stages.forwarder;
+    const { key, fellBack, named } = keys;
+    const name = fellBack + named > 0 ? 'four-tuple' : set.dissector.name;
+    if (name === 'four-tuple') {
+      this.text.add(name).add(classifier.flow.quoted === 1 ? ' of the quoted packet' : '');
+      if (fellBack === 1) this.text.add(`, as ${set.dissector.name} finds none`);
+    } else
       this.text
         .add(name)
         .add(' ')

@@ -3,7 +3,16 @@ import type { TrafficsetState } from '../path/state.js';
 import { Action, VERDICTS } from '../path/verdict.js';
 import { formatIpv4 } from '../wire/address.js';
 import type { ReplayFleet } from './fleet.js';
-import { classifierOf, hasFlow, hasHops, hasLookup, hopOf, trafficsetOf } from './step-facts.js';
+import {
+  classifierOf,
+  copiesOf,
+  hasFlow,
+  hasHops,
+  hasLookup,
+  hopOf,
+  refusalOf,
+  trafficsetOf,
+} from './step-facts.js';
 import type { Traveller } from './traveller.js';
 import { endpoint, protocolName, TCP_FLAG_NAMES } from './words.js';
 
@@ -33,6 +42,10 @@ export interface StepDetail {
   readonly hop: { readonly index: number; readonly count: number; readonly to: HopDetail | null } | null;
   /** Where the packet goes over the underlay. */
   readonly nextHop: HopDetail | null;
+  /** Where copies go: only of ICMP errors whose server cannot be told. */
+  readonly copies: readonly HopDetail[];
+  /** Why the flow dissector refused the packet, null where it did not. */
+  readonly refusal: string | null;
 }
 
 export interface FlowDetail {
@@ -45,6 +58,7 @@ export interface FlowDetail {
 }
 
 export interface LookupDetail {
+  /** What the key was taken by: where the trafficset's dissector found none, the 4-tuple. */
   readonly dissector: string;
   /** Hexadecimal. */
   readonly key: string;
@@ -55,6 +69,8 @@ export interface LookupDetail {
   readonly tableVersion: number;
   readonly firstHop: HopDetail | null;
   readonly secondHop: HopDetail | null;
+  /** The server that the packet itself names, whatever the bucket. */
+  readonly named: HopDetail | null;
 }
 
 const ACTION_WORDS = { [Action.Drop]: 'drop', [Action.Deliver]: 'deliver', [Action.Send]: 'send' } as const;
@@ -79,15 +95,17 @@ export class StepTeller {
       lookup: set !== undefined && hasLookup(traveller) ? this.lookupDetail(traveller, set) : null,
       hop: hasHops(traveller) ? this.hopDetail(traveller) : null,
       nextHop: traveller.action === Action.Send ? this.hop(batch.nextHop[0]) : null,
+      copies: copiesOf(traveller, set).flatMap((dip) => this.hop(dip) ?? []),
+      refusal: refusalOf(traveller, set),
     };
   }
 
   private lookupDetail(traveller: Traveller, set: TrafficsetState): LookupDetail {
-    const { key, classifier } = traveller.stages.forwarder;
+    const { key, fellBack, named } = traveller.stages.forwarder.keys;
     const hash = traveller.batch.flowHash[0];
     const bucket = hash & set.mask;
     return {
-      dissector: classifier.flow.quoted === 1 ? 'four-tuple' : set.dissector.name,
+      dissector: fellBack + named > 0 ? 'four-tuple' : set.dissector.name,
       key: Buffer.from(key.bytes.buffer, 0, key.length).toString('hex'),
       hash: `0x${(hash >>> 0).toString(16).padStart(8, '0')}`,
       bucket,
@@ -95,6 +113,7 @@ export class StepTeller {
       tableVersion: set.version,
       firstHop: this.hop(set.slots[2 * bucket]),
       secondHop: set.twoSlots === 1 ? this.hop(set.slots[2 * bucket + 1]) : null,
+      named: named === 1 ? this.hop(key.server >>> 0) : null,
     };
   }
 

@@ -42,6 +42,8 @@ export class Traveller {
   lost = false;
   /** One past the last byte that the capture holds; behind it are zeros. */
   present = 0;
+  /** The stages' clock in milliseconds, above 0: how old the first fragment of a datagram is. */
+  now = 1;
 
   /** @param isTrial nothing is counted, and no socket learns of the packets */
   constructor(
@@ -88,8 +90,14 @@ export class Traveller {
     batch.nextHop[0] = 0;
     batch.trafficset[0] = -1;
     batch.flowHash[0] = 0;
-    if (this.stage === Stage.Forward) this.stages.forwarder.process(batch);
-    else this.stages.redirector.process(batch);
+    const { forwarder, redirector } = this.stages;
+    if (this.stage === Stage.Forward) {
+      forwarder.now = this.now;
+      forwarder.process(batch);
+    } else {
+      redirector.now = this.now;
+      redirector.process(batch);
+    }
     this.lost = batch.action[0] === Action.Send && this.fleet.at(batch.nextHop[0]) === undefined;
     if (!this.isTrial && batch.action[0] === Action.Deliver) server.sockets.delivered();
     this.steps++;

@@ -1,10 +1,18 @@
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
-import { DISSECTOR_NAMES } from '../flow/registry.js';
+import { type DissectorSpec, FOUR_TUPLE_SPEC } from '../flow/dissector.js';
+import { createDissector, DissectorError } from '../flow/registry.js';
 import { formatIpv4, type Prefix, parseIpv4, parsePrefix } from './address.js';
 import { TableError } from './errors.js';
 import { NAME_PATTERN } from './forwarding-table.js';
-import { ALL_PORTS, parsePortRange, TRAFFICSET_KINDS, type TrafficsetConfig } from './trafficset.js';
+import {
+  ALL_PORTS,
+  PROTOCOL_NUMBERS,
+  parsePortRange,
+  protocolsOf,
+  TRAFFICSET_KINDS,
+  type TrafficsetConfig,
+} from './trafficset.js';
 import { NOT_VIP, VipMatcher } from './vip-matcher.js';
 import { type ConfigPath, formatPath, type ProblemReport, readText, readYaml, strictShape } from './yaml.js';
 
@@ -19,6 +27,8 @@ export interface UnderlayConfig {
   readonly port: number;
   /** Largest packet in bytes, outer header included. */
   readonly mtu: number;
+  /** Most copies per second that one worker makes of ICMP errors whose quote does not tell the server. */
+  readonly icmpCopies: number;
 }
 
 export interface ServerConfig {
@@ -39,6 +49,8 @@ export interface ClusterConfig {
 /** GUE's port in Linux and in the drafts. */
 const DEFAULT_PORT = 6080;
 const DEFAULT_MTU = 1500;
+/** A hundred errors per second in a fleet of a hundred. */
+const DEFAULT_ICMP_COPIES = 10_000;
 
 /** Makes a zod type of a function that throws TableError; its message is told as it is. */
 function written<T>(expected: string, parse: (text: string) => T) {
@@ -75,6 +87,31 @@ const ipv4Prefix = written('an IPv4 prefix like 10.0.0.0/16', (text) => {
 
 const portRange = written('a port or port range like 80 or "8000-8999"', parsePortRange);
 
+/** `four-tuple`, `{ name, ...options }`, or `{ module, options }`. */
+const dissector = z.unknown().transform((value, context): DissectorSpec => {
+  if (typeof value === 'string') return { name: value, module: null, options: {} };
+  if (typeof value === 'object' && value !== null) {
+    const { name, module, options, ...rest } = value as Record<string, unknown>;
+    if (typeof name === 'string' && module === undefined) {
+      return { name, module: null, options: options === undefined ? rest : { options, ...rest } };
+    }
+    const isMap = typeof options === 'object' && options !== null;
+    if (
+      typeof module === 'string' &&
+      name === undefined &&
+      Object.keys(rest).length === 0 &&
+      (isMap || options === undefined)
+    ) {
+      return { name: '', module, options: (options ?? {}) as DissectorSpec['options'] };
+    }
+  }
+  context.addIssue({
+    code: 'custom',
+    message: `expected a dissector: its name, { name: ..., and its options }, or { module: a file, options: {...} }; got ${JSON.stringify(value)}`,
+  });
+  return z.NEVER;
+});
+
 const trafficsetShape = strictShape({
   name,
   kind: z.enum(TRAFFICSET_KINDS),
@@ -82,7 +119,13 @@ const trafficsetShape = strictShape({
   /** A file with one prefix per line; `#` begins a comment. */
   vips_from: z.string().min(1).optional(),
   ports: z.array(portRange).min(1).default([ALL_PORTS]),
-  dissector: z.enum(DISSECTOR_NAMES).default('four-tuple'),
+  protocols: z
+    .array(z.enum(['udp', 'esp']))
+    .min(1)
+    .optional(),
+  dissector: dissector.default(FOUR_TUPLE_SPEC),
+  fragments: z.enum(['follow', 'drop']).optional(),
+  sessions: z.string().min(1).optional(),
   table: z.string().min(1),
 });
 
@@ -92,6 +135,7 @@ export const clusterShape = {
     prefixes: z.array(ipv4Prefix).min(1),
     port: z.int().min(1).max(65535).default(DEFAULT_PORT),
     mtu: z.int().min(576).max(65535).default(DEFAULT_MTU),
+    icmp_copies: z.int().min(0).max(10_000_000).default(DEFAULT_ICMP_COPIES),
   }),
   servers: z
     .array(strictShape({ name, dip, weight: z.number().positive().max(1_000_000).default(1) }))
@@ -117,10 +161,26 @@ export function loadCluster(file: string): ClusterConfig {
 export function finishCluster(sections: ClusterSections, file: string, report: ProblemReport): ClusterConfig {
   const directory = dirname(resolve(file));
   const cluster: ClusterConfig = {
-    underlay: sections.underlay,
+    underlay: {
+      prefixes: sections.underlay.prefixes,
+      port: sections.underlay.port,
+      mtu: sections.underlay.mtu,
+      icmpCopies: sections.underlay.icmp_copies,
+    },
     servers: sections.servers,
     trafficsets: sections.trafficsets.map(({ vips, vips_from, table, ...rest }, index) => ({
-      ...rest,
+      name: rest.name,
+      kind: rest.kind,
+      ports: rest.ports,
+      ...(rest.protocols === undefined
+        ? {}
+        : { protocols: rest.protocols.map((protocol) => PROTOCOL_NUMBERS[protocol]) }),
+      dissector:
+        rest.dissector.module === null
+          ? rest.dissector
+          : { ...rest.dissector, module: resolve(directory, rest.dissector.module) },
+      ...(rest.fragments === undefined ? {} : { fragments: rest.fragments }),
+      ...(rest.sessions === undefined ? {} : { sessions: resolve(directory, rest.sessions) }),
       vips:
         vips_from === undefined
           ? vips
@@ -177,16 +237,42 @@ function checkTrafficsets(cluster: ClusterConfig, sections: ClusterSections, rep
   const { trafficsets } = cluster;
   refuseRepeated(trafficsets, 'trafficsets', 'name', report);
   refuseRepeated(trafficsets, 'trafficsets', 'table', report);
-  for (const [index, { vips }] of trafficsets.entries()) {
-    if (vips.length === 0) {
+  for (const [index, trafficset] of trafficsets.entries()) {
+    if (trafficset.vips.length === 0) {
       report.at(['trafficsets', index], 'has no VIPs: give at least one prefix in vips or vips_from');
     }
+    checkSessionSettings(trafficset, index, report);
+    checkDissector(cluster, index, report);
   }
   try {
     refuseVipsOverDips(cluster, sections, VipMatcher.build(trafficsets), report);
   } catch (error) {
     if (!(error instanceof TableError)) throw error;
     report.at(['trafficsets'], error.message);
+  }
+}
+
+/** What only trafficsets with sessions have. */
+function checkSessionSettings(trafficset: TrafficsetConfig, index: number, report: ProblemReport): void {
+  if (trafficset.kind === 'udp-session') return;
+  const message = `only trafficsets of kind udp-session have it, and this one is ${trafficset.kind}: take it out, or change the kind`;
+  for (const key of ['protocols', 'sessions'] as const) {
+    if (trafficset[key] !== undefined) report.at(['trafficsets', index, key], message);
+  }
+}
+
+/** Makes it once, as every worker will. */
+function checkDissector({ servers, trafficsets }: ClusterConfig, index: number, report: ProblemReport): void {
+  const trafficset = trafficsets[index];
+  const { dissector } = trafficset;
+  try {
+    createDissector(dissector, { servers, protocols: protocolsOf(trafficset) });
+  } catch (error) {
+    if (!(error instanceof DissectorError)) throw error;
+    for (const { path, message } of error.problems) {
+      const inside = dissector.module === null ? path : ['options', ...path];
+      report.at(['trafficsets', index, 'dissector', ...(path.length === 0 ? [] : inside)], message);
+    }
   }
 }
 

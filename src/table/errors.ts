@@ -31,7 +31,10 @@ export type TableErrorCode =
   | 'bad-prefix'
   | 'host-bits'
   | 'bad-port'
-  | 'rule-conflict';
+  | 'rule-conflict'
+  // Sessions.
+  | 'bad-session'
+  | 'too-many-sessions';
 
 /**
  * An error that a user or a peer caused. The message says what is wrong, where, and what to do about it;

@@ -26,6 +26,8 @@ export interface ForwardingTableInit {
   readonly hashKey: Uint8Array;
   /** Rows as in {@link ForwardingTable.slots}; taken over when already in shared memory, else copied. */
   readonly slots: Uint32Array;
+  /** As in {@link ForwardingTable.members}, where they are known; found out when asked for otherwise. */
+  readonly members?: Uint32Array;
 }
 
 /** A table as a plain object that `postMessage` can carry; the rows stay where they are. */
@@ -34,6 +36,8 @@ export interface SharedTable {
   readonly version: number;
   readonly hashKey: Uint8Array;
   readonly rows: SharedArrayBuffer;
+  /** As in {@link ForwardingTable.members}. */
+  readonly members: Uint32Array;
 }
 
 /** In how many buckets a server stands, by role. */
@@ -59,6 +63,7 @@ export class ForwardingTable {
   readonly mask: number;
   /** Row b is `[2 * b]` first hop and `[2 * b + 1]` second hop: host-order IPv4 addresses, 0 = none. */
   readonly slots: Uint32Array;
+  private known: Uint32Array | null;
 
   /**
    * Checks the form (name, version, key, number of buckets), not the rows: see `rows.ts`.
@@ -78,6 +83,13 @@ export class ForwardingTable {
     this.bucketCount = init.slots.length / 2;
     this.mask = this.bucketCount - 1;
     this.slots = isShared(init.slots) ? init.slots : copyToShared(init.slots);
+    this.known = init.members ?? null;
+  }
+
+  /** Every server that stands in the table, in whichever slot: ascending addresses in host order. */
+  get members(): Uint32Array {
+    this.known ??= findMembers(this.slots);
+    return this.known;
   }
 
   /** Takes up a table that another thread made; nothing is copied but the key. */
@@ -89,7 +101,8 @@ export class ForwardingTable {
   shared(): SharedTable {
     const rows = this.slots.buffer;
     if (!(rows instanceof SharedArrayBuffer)) throw new TypeError('rows are not in shared memory');
-    return { trafficset: this.trafficset, version: this.version, hashKey: this.hashKey, rows };
+    const { trafficset, version, hashKey, members } = this;
+    return { trafficset, version, hashKey, rows, members };
   }
 
   /** First hop of a bucket, 0 = none. For cold paths; hot ones read {@link slots}. */
@@ -153,6 +166,14 @@ export function checkBucketCount(count: number): void {
     'bad-bucket-count',
     `${count} buckets are not possible: use a power of two from 1 to ${MAX_BUCKETS}`,
   );
+}
+
+function findMembers(slots: Uint32Array): Uint32Array {
+  const found = new Set(slots);
+  found.delete(0);
+  const members = new Uint32Array(new SharedArrayBuffer(4 * found.size));
+  members.set([...found]);
+  return members.sort();
 }
 
 function isShared(slots: Uint32Array): boolean {

@@ -41,7 +41,7 @@ interface Stem {
 
 const MAX_STEM = 96;
 
-/** Services: column `2 * service` is TCP, `2 * service + 1` is UDP. */
+/** Services: column `3 * service` is TCP, the next one UDP, the one after that ESP. */
 interface SharedServices {
   /** First segment of each column; one entry more than there are columns. */
   readonly firstSegment: Int32Array;

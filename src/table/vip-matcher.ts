@@ -1,4 +1,4 @@
-import { IP_PROTOCOL_TCP, IP_PROTOCOL_UDP } from '../wire/ip.js';
+import { IP_PROTOCOL_ESP, IP_PROTOCOL_TCP, IP_PROTOCOL_UDP } from '../wire/ip.js';
 import type { TrafficsetConfig } from './trafficset.js';
 import { compileVips, type SharedVips } from './vip-compile.js';
 import { NO_SERVICE, NOT_VIP } from './vip-services.js';
@@ -11,6 +11,7 @@ const MISS = NOT_VIP;
 const NOTHING = NO_SERVICE;
 const TCP = IP_PROTOCOL_TCP;
 const UDP = IP_PROTOCOL_UDP;
+const ESP = IP_PROTOCOL_ESP;
 
 /**
  * Finds the trafficset of a destination: asked once per packet.
@@ -166,8 +167,9 @@ export class VipMatcher {
 
   private pick(service: number, protocol: number, port: number): number {
     if (service === 0) return MISS;
-    let column = 2 * service;
+    let column = 3 * service;
     if (protocol === UDP) column++;
+    else if (protocol === ESP) column += 2;
     else if (protocol !== TCP) return NOTHING;
     if (port < 0) return this.anyPort[column];
     let low = this.firstSegment[column];

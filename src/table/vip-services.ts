@@ -1,7 +1,14 @@
-import { IP_PROTOCOL_TCP, IP_PROTOCOL_UDP } from '../wire/ip.js';
+import { IP_PROTOCOL_ESP, IP_PROTOCOL_TCP, IP_PROTOCOL_UDP } from '../wire/ip.js';
 import type { Prefix } from './address.js';
 import { TableError } from './errors.js';
-import { formatPortRange, type PortRange, protocolOf, type TrafficsetConfig, widthOf } from './trafficset.js';
+import {
+  ALL_PORTS,
+  formatPortRange,
+  type PortRange,
+  protocolsOf,
+  type TrafficsetConfig,
+  widthOf,
+} from './trafficset.js';
 
 /**
  * What an address offers: for each protocol and port, a trafficset. Which rule wins where prefixes nest and port
@@ -26,7 +33,8 @@ export interface Segments {
 /** Segments of the protocols in {@link PROTOCOLS}, in that order. */
 export type Service = readonly Segments[];
 
-export const PROTOCOLS: readonly number[] = [IP_PROTOCOL_TCP, IP_PROTOCOL_UDP];
+/** Column `3 * service + i` of the packed services is that of protocol `i`. */
+export const PROTOCOLS: readonly number[] = [IP_PROTOCOL_TCP, IP_PROTOCOL_UDP, IP_PROTOCOL_ESP];
 
 const NOTHING: Service = PROTOCOLS.map(() => ({
   starts: [0],
@@ -80,8 +88,11 @@ export class ServiceRegistry {
 
   private rulesOf(own: readonly number[], protocol: number): Rule[] {
     return own
-      .filter((trafficset) => protocolOf(this.trafficsets[trafficset].kind) === protocol)
-      .flatMap((trafficset) => this.trafficsets[trafficset].ports.map((ports) => ({ trafficset, ports })));
+      .filter((trafficset) => protocolsOf(this.trafficsets[trafficset]).includes(protocol))
+      .flatMap((trafficset) => {
+        const ports = protocol === IP_PROTOCOL_ESP ? [ALL_PORTS] : this.trafficsets[trafficset].ports;
+        return ports.map((range) => ({ trafficset, ports: range }));
+      });
   }
 
   private refuseConflicts(rules: readonly Rule[], prefix: Prefix): void {

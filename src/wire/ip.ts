@@ -67,6 +67,8 @@ export class IpPacket {
   /** One past the packet's last byte by its own length field; bytes behind it are padding. */
   end = 0;
   fragment: FragmentKind = FragmentKind.None;
+  /** Of fragments only: what they have in common with the others of their datagram, as an int32 (IPv4: 16 bits). */
+  identification = 0;
 
   /**
    * @param data bytes; @param offset start of the IP header; @param limit one past the last byte present
@@ -112,12 +114,12 @@ export class IpPacket {
     this.transport = offset + headerLength;
     this.end = end;
     // 0x1fff: fragment offset; 0x2000: more fragments.
-    this.fragment =
-      (flagsAndOffset & 0x3fff) === 0
-        ? FRAGMENT_KIND.None
-        : (flagsAndOffset & 0x1fff) === 0
-          ? FRAGMENT_KIND.First
-          : FRAGMENT_KIND.Later;
+    if ((flagsAndOffset & 0x3fff) === 0) {
+      this.fragment = FRAGMENT_KIND.None;
+    } else {
+      this.fragment = (flagsAndOffset & 0x1fff) === 0 ? FRAGMENT_KIND.First : FRAGMENT_KIND.Later;
+      this.identification = data.getUint16(offset + 4);
+    }
     return REASON.Ok;
   }
 
@@ -150,6 +152,7 @@ export class IpPacket {
       const following = data.getUint8(at);
       if (next === FRAGMENT) {
         const offsetAndMore = data.getUint16(at + 2);
+        this.identification = data.getInt32(at + 4);
         at += 8;
         if (offsetAndMore >>> 3 !== 0) {
           // What follows is the middle of a datagram: nothing in it may be read as a header.

@@ -1,3 +1,4 @@
+import { FOUR_TUPLE_SPEC } from '../../src/flow/dissector.js';
 import { parsePrefix } from '../../src/table/address.js';
 import { ALL_PORTS, type TrafficsetConfig } from '../../src/table/trafficset.js';
 import { VipMatcher } from '../../src/table/vip-matcher.js';
@@ -53,7 +54,7 @@ function trafficset(vips: readonly string[]): TrafficsetConfig {
     kind: 'tcp',
     vips: vips.map(parsePrefix),
     ports: [ALL_PORTS],
-    dissector: 'four-tuple',
+    dissector: FOUR_TUPLE_SPEC,
     table: '',
   };
 }

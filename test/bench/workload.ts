@@ -1,8 +1,9 @@
+import { FOUR_TUPLE_SPEC } from '../../src/flow/dissector.js';
 import { TUPLE_SIZE } from '../../src/path/sockets.js';
 import type { PathConfig } from '../../src/path/state.js';
 import { parsePrefix } from '../../src/table/address.js';
 import { ForwardingTable, newSlots } from '../../src/table/forwarding-table.js';
-import type { TrafficsetConfig } from '../../src/table/trafficset.js';
+import { protocolsOf, type TrafficsetConfig } from '../../src/table/trafficset.js';
 import { VipMatcher } from '../../src/table/vip-matcher.js';
 import { ACK, buildPacket, type PacketFields, Random, TCP, UDP, wrapPacket } from './packets.js';
 import type { ListedSocket } from './socket-set.js';
@@ -34,7 +35,7 @@ const TRAFFICSETS: readonly TrafficsetConfig[] = [
   name,
   ports: ports.map((port) => ({ first: port, last: port })),
   vips: VIPS.map(parsePrefix),
-  dissector: 'four-tuple',
+  dissector: FOUR_TUPLE_SPEC,
   table: '',
 }));
 
@@ -60,12 +61,19 @@ export function pathConfig(dip: number): PathConfig {
     underlayMtu: 1500,
     underlayPrefixes: Uint32Array.of(0xc0a80000, 0xffff0000),
     vips: VipMatcher.build(TRAFFICSETS).shared(),
-    trafficsets: TRAFFICSETS.map(({ name, kind, dissector }, index) => ({
-      name,
-      kind,
-      dissector,
-      table: buildTable(name, 1, index + 1).shared(),
+    trafficsets: TRAFFICSETS.map((trafficset, index) => ({
+      name: trafficset.name,
+      kind: trafficset.kind,
+      protocols: protocolsOf(trafficset),
+      dissector: trafficset.dissector,
+      // The native twin drops them.
+      followsFragments: 0,
+      hasSessions: false,
+      sessions: null,
+      table: buildTable(trafficset.name, 1, index + 1).shared(),
     })),
+    servers: SERVERS.map((server, index) => ({ name: `s${index + 1}`, dip: server })),
+    icmpCopies: 0,
   };
 }
 

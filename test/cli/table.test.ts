@@ -292,7 +292,7 @@ trafficsets: [{ name: web, kind: tcp, vips: [192.0.2.0/24], table: web.table }]
       const { code, err } = await run('check', '--config', path('cluster.yaml'));
       expect(code).toBe(2);
       expect(err).toMatch(
-        /cluster\.yaml:3:34: trafficsets\[0\]\.kind: expected tcp or udp-flow or request-response, got "tpc"/,
+        /cluster\.yaml:3:34: trafficsets\[0\]\.kind: expected tcp or udp-flow or request-response or udp-session, got "tpc"/,
       );
     });
   });

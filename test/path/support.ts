@@ -1,8 +1,16 @@
+import { type DissectorSpec, FOUR_TUPLE_SPEC } from '../../src/flow/dissector.js';
+import type { SharedSessions } from '../../src/path/session-set.js';
 import { type SocketLookup, type SocketQueries, SocketState, TUPLE_SIZE } from '../../src/path/sockets.js';
 import type { PathConfig, PathTrafficset } from '../../src/path/state.js';
 import { parseIpv4, parsePrefix } from '../../src/table/address.js';
 import { ForwardingTable, newSlots } from '../../src/table/forwarding-table.js';
-import { ALL_PORTS, type PortRange, type TrafficsetKind } from '../../src/table/trafficset.js';
+import {
+  ALL_PORTS,
+  type FragmentRule,
+  type PortRange,
+  protocolsOf,
+  type TrafficsetKind,
+} from '../../src/table/trafficset.js';
 import { compileVips } from '../../src/table/vip-compile.js';
 
 /** Small builders for tests of the path: a cluster of three servers, seen from the first. */
@@ -17,6 +25,11 @@ export interface TestTrafficset {
   readonly vips: readonly string[];
   readonly ports?: readonly PortRange[];
   readonly table?: ForwardingTable | null;
+  readonly protocols?: readonly number[];
+  readonly dissector?: DissectorSpec;
+  readonly fragments?: FragmentRule;
+  /** Null: the service has said nothing. Absent: it will say nothing. */
+  readonly sessions?: SharedSessions | null;
 }
 
 /** A table with the same two hops in every bucket. */
@@ -57,9 +70,10 @@ export function pathConfig(
       trafficsets.map((trafficset) => ({
         name: trafficset.name,
         kind: trafficset.kind,
+        ...(trafficset.protocols === undefined ? {} : { protocols: trafficset.protocols }),
         vips: trafficset.vips.map(parsePrefix),
         ports: trafficset.ports ?? [ALL_PORTS],
-        dissector: 'four-tuple',
+        dissector: FOUR_TUPLE_SPEC,
         table: '',
       })),
     ),
@@ -67,10 +81,20 @@ export function pathConfig(
       (trafficset): PathTrafficset => ({
         name: trafficset.name,
         kind: trafficset.kind,
-        dissector: 'four-tuple',
+        protocols: protocolsOf(trafficset),
+        dissector: trafficset.dissector ?? FOUR_TUPLE_SPEC,
+        followsFragments: trafficset.fragments === 'follow' ? 1 : 0,
+        hasSessions: trafficset.sessions !== undefined,
+        sessions: trafficset.sessions ?? null,
         table: trafficset.table?.shared() ?? null,
       }),
     ),
+    servers: [
+      { name: 's1', dip: SELF },
+      { name: 's2', dip: OTHER },
+      { name: 's3', dip: THIRD },
+    ],
+    icmpCopies: 1000,
     ...rest,
   };
 }

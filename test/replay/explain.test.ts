@@ -101,11 +101,11 @@ describe('an explanation', () => {
     expect(await effects(dip(2), dip(3))).toEqual([
       'a new flow with this key goes to s2, as before',
       'if it lives on s2, it stays: that is the first hop',
-      'if it lives on s3, it stays: s2 has no socket for it and passes it on',
+      'if it lives on s3, it stays: s2 does not have it and passes it on',
     ]);
     expect(await effects(dip(1), dip(2))).toEqual([
       'a new flow with this key goes to s1, no longer to s2',
-      'if it lives on s2, it stays: s1 has no socket for it and passes it on',
+      'if it lives on s2, it stays: s1 does not have it and passes it on',
       'if it lives on s3, it BREAKS: the bucket no longer names that server',
     ]);
   });

@@ -1,3 +1,4 @@
+import { FOUR_TUPLE_SPEC } from '../../src/flow/dissector.js';
 import { CaptureRecord } from '../../src/io/capture/record.js';
 import type { ListedSockets } from '../../src/io/listed-sockets.js';
 import { ReplayFleet } from '../../src/replay/fleet.js';
@@ -19,13 +20,13 @@ export const WEB: TrafficsetConfig = {
   kind: 'tcp',
   vips: ['192.0.2.0/24', '2001:db8:100::/64'].map(parsePrefix),
   ports: [{ first: 80, last: 80 }],
-  dissector: 'four-tuple',
+  dissector: FOUR_TUPLE_SPEC,
   table: '',
 };
 
 export function cluster(trafficsets: readonly TrafficsetConfig[] = [WEB], servers = 3): ClusterConfig {
   return {
-    underlay: { prefixes: [parsePrefix('10.0.0.0/16')], port: 6080, mtu: 1500 },
+    underlay: { prefixes: [parsePrefix('10.0.0.0/16')], port: 6080, mtu: 1500, icmpCopies: 10_000 },
     servers: Array.from({ length: servers }, (_, i) => ({ name: `s${i + 1}`, dip: dip(i + 1), weight: 1 })),
     trafficsets,
   };

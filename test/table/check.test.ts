@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { FOUR_TUPLE_SPEC } from '../../src/flow/dissector.js';
 import { parsePrefix } from '../../src/table/address.js';
 import { checkTable, checkTableInCluster } from '../../src/table/check.js';
 import type { ClusterConfig } from '../../src/table/cluster.js';
@@ -68,7 +69,7 @@ describe('checkTable', () => {
 describe('checkTableInCluster', () => {
   function cluster(name: string, kind: TrafficsetKind): ClusterConfig {
     return {
-      underlay: { prefixes: [parsePrefix('10.0.0.0/16')], port: 6080, mtu: 9000 },
+      underlay: { prefixes: [parsePrefix('10.0.0.0/16')], port: 6080, mtu: 9000, icmpCopies: 10_000 },
       servers: servers.map(({ dip }, index) => ({ name: `s${index}`, dip, weight: 1 })),
       trafficsets: [
         {
@@ -76,7 +77,7 @@ describe('checkTableInCluster', () => {
           kind,
           vips: [parsePrefix('192.0.2.0/24')],
           ports: [ALL_PORTS],
-          dissector: 'four-tuple',
+          dissector: FOUR_TUPLE_SPEC,
           table: '/t',
         },
       ],

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FOUR_TUPLE_SPEC } from '../../src/flow/dissector.js';
 import { type ClusterConfig, loadCluster } from '../../src/table/cluster.js';
 import { ConfigError } from '../../src/table/yaml.js';
 import { A, B } from './support.js';
@@ -78,14 +79,14 @@ describe('loadCluster', () => {
         { first: 80, last: 80 },
         { first: 8000, last: 8999 },
       ],
-      dissector: 'four-tuple',
+      dissector: FOUR_TUPLE_SPEC,
       table: join(directory, 'tables/web.table'),
     });
     expect(dns.vips.map(String)).toEqual(['192.0.2.53/32', '2001:db8:53::/48']);
     expect(dns.ports).toEqual([{ first: 0, last: 65535 }]);
     expect(dns).toMatchObject({
       kind: 'request-response',
-      dissector: 'four-tuple',
+      dissector: FOUR_TUPLE_SPEC,
       table: '/var/lib/dns.table',
     });
   });
@@ -119,7 +120,7 @@ describe('loadCluster', () => {
       'cluster.yaml:6:13: servers[0].name: expected 1 to 64 of a-z, 0-9 and "-", got "S1"',
     ]);
     expect(problems('dissector: four-tuple', 'dissector: five-tuple')[0]).toMatch(
-      /^cluster\.yaml:13:16: trafficsets\[0\]\.dissector: expected .*four-tuple.*, got "five-tuple"$/,
+      /^cluster\.yaml:13:16: trafficsets\[0\]\.dissector: there is no dissector named five-tuple: choose four-tuple, .*$/,
     );
     expect(problems('vips: [', 'vips: [true, ')).toEqual([
       'cluster.yaml:11:12: trafficsets[0].vips[0]: expected a prefix like 192.0.2.0/24 or 2001:db8::/64, got true',

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { FOUR_TUPLE_SPEC } from '../../src/flow/dissector.js';
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6, parsePrefix } from '../../src/table/address.js';
 import { TableError } from '../../src/table/errors.js';
 import { ALL_PORTS, type PortRange, type TrafficsetConfig } from '../../src/table/trafficset.js';
@@ -15,7 +16,14 @@ function trafficset(
   ports: readonly PortRange[] = [ALL_PORTS],
   kind: TrafficsetConfig['kind'] = 'tcp',
 ): TrafficsetConfig {
-  return { name, kind, vips: vips.map(parsePrefix), ports, dissector: 'four-tuple', table: `${name}.table` };
+  return {
+    name,
+    kind,
+    vips: vips.map(parsePrefix),
+    ports,
+    dissector: FOUR_TUPLE_SPEC,
+    table: `${name}.table`,
+  };
 }
 
 const port = (first: number, last = first): PortRange => ({ first, last });

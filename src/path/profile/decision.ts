@@ -8,10 +8,12 @@ import type { Wrapper } from './wrapper.js';
 
 /** Fourth part of the model: does the flow belong here, or to the next hop? */
 
+/** @param isSession whether the service here has the session; null where sessions do not decide */
 export function decide(
   reading: Reading,
   wrapper: Pick<Wrapper, 'hop' | 'forwardSyn'>,
   flow: InnerFlow,
+  isSession: boolean | null,
   sockets: SocketLookup,
 ): RedirectReason {
   const { profile, site, data, trace } = reading;
@@ -23,6 +25,17 @@ export function decide(
   const isSelf = hop === site.address && profile.nextHopIsSelf === 'accept';
   const hasSecondHop = profile.services === 'ignored' || site.hasSecondHop(reading.trafficset);
   const goesOn = hop !== null && !isSelf && hasSecondHop;
+  if (isSession !== null) {
+    if (isSession) {
+      trace.count('accepted session');
+      trace.tell('The packet stays here', 'the service of this server has the session');
+      return flow.quoted ? 'accept_icmp_error' : 'accept_session';
+    }
+    trace.tell('No session belongs to the packet', 'the service of this server has not published it');
+    if (!goesOn) return atLastHop(reading, flow, isSelf, hasSecondHop);
+    trace.tell('The packet goes on to the next hop', 'new sessions belong there, and older ones perhaps');
+    return 'redirect';
+  }
   const query = queryOf(data, flow);
 
   if (flow.protocol === IP_PROTOCOL_TCP && (flow.tcpFlags & TCP_SYN) !== 0) {

@@ -31,8 +31,13 @@ export interface ForwarderProfile {
   readonly transportChecked: 'whole' | 'fixed-part' | 'ports';
   /** What becomes of IPv4 packets with options, and of ICMP errors that quote one. */
   readonly ipv4Options: 'carried' | 'dropped';
-  /** What becomes of fragments: dropped where their destination is served, dropped in any case, or taken for whole. */
-  readonly fragments: 'dropped-if-served' | 'dropped' | 'carried';
+  /**
+   * What becomes of fragments: what the service says (dropped, or later ones sent after the first), dropped in any case,
+   * or taken for whole. Of what is not served, all are passed.
+   */
+  readonly fragments: 'by-service' | 'dropped' | 'carried';
+  /** Whether ESP (IPsec) is served where a service has it, or is a protocol like any other. */
+  readonly esp: 'served' | 'as-other-protocols';
   /** What becomes of a packet that neither is TCP or UDP nor ICMP; if forwarded, its first bytes are taken for ports. */
   readonly otherProtocols: 'pass' | 'forward';
   /** What becomes of a packet whose headers cannot be read. */
@@ -82,7 +87,7 @@ export interface ForwarderProfile {
   readonly padding: 'cut' | 'carried';
 }
 
-const FOUR_TUPLE: readonly KeyField[] = [
+export const FOUR_TUPLE: readonly KeyField[] = [
   'source-address',
   'destination-address',
   'source-port',
@@ -96,7 +101,8 @@ export const twohop: ForwarderProfile = {
   transportHeader: 'walked',
   transportChecked: 'whole',
   ipv4Options: 'carried',
-  fragments: 'dropped-if-served',
+  fragments: 'by-service',
+  esp: 'served',
   otherProtocols: 'pass',
   unreadable: 'drop',
   unreadableForOthers: 'pass',
@@ -128,6 +134,7 @@ export const github: ForwarderProfile = {
   transportChecked: 'ports',
   ipv4Options: 'carried',
   fragments: 'carried',
+  esp: 'as-other-protocols',
   otherProtocols: 'forward',
   unreadable: 'pass',
   unreadableForOthers: 'alike',
@@ -162,6 +169,7 @@ export const katran: ForwarderProfile = {
   transportChecked: 'fixed-part',
   ipv4Options: 'dropped',
   fragments: 'dropped',
+  esp: 'as-other-protocols',
   otherProtocols: 'pass',
   unreadable: 'drop',
   unreadableForOthers: 'alike',

@@ -1,6 +1,7 @@
 import type { FlowDissector } from '../../flow/dissector.js';
+import { FlowKey } from '../../flow/flow-key.js';
 import { NOT_VIP } from '../../table/vip-matcher.js';
-import type { PathState, TrafficsetState } from '../state.js';
+import { OwnerRule, type PathState, type TrafficsetState } from '../state.js';
 import type { KeyField } from './forwarder-profile.js';
 
 /** What a destination belongs to: a trafficset, a table of GLB's, a VIP of Katran's. */
@@ -18,6 +19,12 @@ export interface ForwarderService {
   readonly hasSecondHop: boolean;
   /** Takes the key from packets in a way of its own; null where the fields of the key say it all. */
   readonly dissector: FlowDissector | null;
+  /** Whether fragments follow the first one of their datagram, or are dropped. */
+  readonly followsFragments: boolean;
+  /** Whether a server stands in the table. */
+  hasMember(dip: number): boolean;
+  /** Whether the service here has a session of that key; null where sessions do not decide. */
+  readonly hasSession: ((key: Uint8Array) => boolean) | null;
   /** Instead of the profile's. */
   readonly keyFields: readonly KeyField[] | null;
 }
@@ -78,6 +85,19 @@ function serviceOf(trafficset: TrafficsetState, index: number): ForwarderService
     },
     hasSecondHop: twoSlots === 1,
     dissector: dissector.name === 'four-tuple' ? null : dissector,
+    followsFragments: trafficset.followsFragments === 1,
+    hasMember: (dip) => trafficset.members.includes(dip),
+    hasSession: sessionsOf(trafficset),
     keyFields: null,
+  };
+}
+
+/** @returns null where sessions do not decide */
+export function sessionsOf(trafficset: TrafficsetState): ((key: Uint8Array) => boolean) | null {
+  if (trafficset.ownerRule !== OwnerRule.Sessions) return null;
+  return (bytes) => {
+    const key = new FlowKey();
+    key.bytes.set(bytes);
+    return trafficset.sessions.has(key, bytes.length);
   };
 }

@@ -1,6 +1,12 @@
 import { isIcmp } from '../../flow/flow.js';
 import { NOT_VIP } from '../../table/vip-matcher.js';
-import { IP_PROTOCOL_IPIP, IP_PROTOCOL_IPV6, IP_PROTOCOL_TCP, IP_PROTOCOL_UDP } from '../../wire/ip.js';
+import {
+  IP_PROTOCOL_ESP,
+  IP_PROTOCOL_IPIP,
+  IP_PROTOCOL_IPV6,
+  IP_PROTOCOL_TCP,
+  IP_PROTOCOL_UDP,
+} from '../../wire/ip.js';
 import {
   TCP_AT_DATA_OFFSET,
   TCP_AT_DESTINATION_PORT,
@@ -35,19 +41,73 @@ export function readInnerFlow(reading: Reading, wrapper: Wrapper): InnerFlow | R
     return 'drop_malformed_ip';
   }
 
-  if (ip.fragment !== 'none' && (version === 6 || profile.ipv4Fragment === 'drop')) {
-    if (!isServed(reading, ip, ip.protocol, ANY_PORT)) return 'drop_not_vip';
-    trace.count('error fragmented ip');
-    trace.tell('The inner packet is a fragment', 'its flow cannot be told');
-    return 'drop_fragment';
+  if (ip.fragment !== 'none' && (version === 6 || profile.fragments !== 'read-ipv4')) {
+    const end = readFragment(reading, ip);
+    if (end !== null) return end;
   }
   if (ip.protocol === IP_PROTOCOL_TCP) return readTcp(reading, ip);
   if (ip.protocol === IP_PROTOCOL_UDP) return readUdp(reading, ip);
   if (!isServed(reading, ip, ip.protocol, ANY_PORT)) return 'drop_not_vip';
   if (isIcmp(ip.protocol, version)) return readIcmp(reading, ip);
+  if (ip.protocol === IP_PROTOCOL_ESP && profile.esp === 'served') return flowOfEsp(ip);
   trace.count('error unknown l4');
   trace.tell('The inner protocol is unknown', `it is ${ip.protocol}: neither TCP nor UDP nor ICMP`);
   return 'drop_unknown_protocol';
+}
+
+/** @returns how a fragment ends; null for a first one that is judged like a whole packet, and followed by the others */
+function readFragment(reading: Reading, ip: InnerIp): RedirectReason | null {
+  const { profile, site, data, trace } = reading;
+  const serviceDecides = profile.fragments === 'by-service' && profile.services === 'checked';
+  const unknown = (): RedirectReason => {
+    if (!isServed(reading, ip, ip.protocol, ANY_PORT)) return 'drop_not_vip';
+    trace.count('error fragmented ip');
+    const follows = serviceDecides && site.serviceOf(reading.trafficset).followsFragments;
+    trace.tell(
+      'The inner packet is a fragment',
+      follows ? 'the first one of its datagram was not seen before it' : 'its flow cannot be told',
+    );
+    return follows ? 'drop_fragment_unknown' : 'drop_fragment';
+  };
+  if (!serviceDecides) return unknown();
+  if (ip.fragment === 'later') {
+    reading.fragment = 'later';
+    return unknown();
+  }
+  const isTransport = ip.protocol === IP_PROTOCOL_TCP || ip.protocol === IP_PROTOCOL_UDP;
+  if (isTransport && ip.end - ip.transport < 4) return unknown();
+  const port = isTransport ? vipPortOf(reading, ip) : ANY_PORT;
+  const match = site.trafficsetOf(ip.version, data, addressesOf(ip).destination, ip.protocol, port);
+  if (match < 0) {
+    const end = unknown();
+    if (end !== 'drop_fragment_unknown') return end;
+    // To a port that nobody has: as a whole packet would end.
+    reading.trafficset = -1;
+    return 'drop_not_vip';
+  }
+  if (!site.serviceOf(match).followsFragments) {
+    reading.trafficset = match;
+    trace.tell('The inner packet is a fragment', 'its service drops them');
+    return 'drop_fragment';
+  }
+  reading.fragment = 'first';
+  return null;
+}
+
+function flowOfEsp(ip: InnerIp): InnerFlow {
+  const { source: client, destination: vip } = addressesOf(ip);
+  const { version, protocol } = ip;
+  return {
+    version,
+    protocol,
+    client,
+    vip,
+    clientPort: 0,
+    vipPort: 0,
+    tcpFlags: 0,
+    sequence: 0,
+    quoted: false,
+  };
 }
 
 function readTcp(reading: Reading, ip: InnerIp): InnerFlow | RedirectReason {

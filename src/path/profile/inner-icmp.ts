@@ -14,7 +14,7 @@ import {
   ICMPV6_PACKET_TOO_BIG,
   isIcmpv6Error,
 } from '../../wire/icmpv6.js';
-import { IP_PROTOCOL_TCP, IP_PROTOCOL_UDP } from '../../wire/ip.js';
+import { IP_PROTOCOL_ESP, IP_PROTOCOL_TCP, IP_PROTOCOL_UDP } from '../../wire/ip.js';
 import { TCP_AT_DESTINATION_PORT, TCP_AT_SOURCE_PORT } from '../../wire/tcp.js';
 import { addressesOf, type InnerIp, readInnerIp } from './inner-ip.js';
 import type { InnerFlow, Reading } from './reading.js';
@@ -81,7 +81,8 @@ function readQuote(reading: Reading, ip: InnerIp, offset: number): InnerFlow | R
   const quote = readInnerIp(profile, data, offset, ip.end, ip.version, 'quoted');
   if (typeof quote === 'string') return malformed(quote);
 
-  const isTransport = quote.protocol === IP_PROTOCOL_TCP || quote.protocol === IP_PROTOCOL_UDP;
+  const isEsp = quote.protocol === IP_PROTOCOL_ESP && profile.esp === 'served';
+  const isTransport = isEsp || quote.protocol === IP_PROTOCOL_TCP || quote.protocol === IP_PROTOCOL_UDP;
   if (!isTransport && profile.quotedProtocol === 'accept') {
     return acceptAnywhere(reading, `the quoted packet has protocol ${quote.protocol}, neither TCP nor UDP`);
   }
@@ -90,7 +91,7 @@ function readQuote(reading: Reading, ip: InnerIp, offset: number): InnerFlow | R
     trace.tell('The quoted packet is a fragment', 'it has no ports');
     return 'drop_fragment';
   }
-  if (quote.end - quote.transport < 4) return malformed('it ends before its ports do');
+  if (!isEsp && quote.end - quote.transport < 4) return malformed('it ends before its ports do');
   if (!isTransport && profile.quotedProtocol === 'drop') {
     trace.count('error malformed icmp');
     trace.tell('The quoted packet has no flow', `its protocol is ${quote.protocol}, neither TCP nor UDP`);
@@ -107,8 +108,8 @@ function readQuote(reading: Reading, ip: InnerIp, offset: number): InnerFlow | R
     return 'drop_icmp_mismatch';
   }
   const protocol = profile.quotedProtocol === 'as-tcp' ? IP_PROTOCOL_TCP : quote.protocol;
-  const vipPort = data.getUint16(quote.transport + TCP_AT_SOURCE_PORT);
-  const clientPort = data.getUint16(quote.transport + TCP_AT_DESTINATION_PORT);
+  const vipPort = isEsp ? 0 : data.getUint16(quote.transport + TCP_AT_SOURCE_PORT);
+  const clientPort = isEsp ? 0 : data.getUint16(quote.transport + TCP_AT_DESTINATION_PORT);
   if (profile.services === 'checked') {
     const match = site.trafficsetOf(quote.version, data, vip, protocol, vipPort);
     if (match < 0) return acceptAnywhere(reading, 'the quoted flow is of no trafficset');

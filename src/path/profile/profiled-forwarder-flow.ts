@@ -1,5 +1,5 @@
 import { isIcmp } from '../../flow/flow.js';
-import { IP_PROTOCOL_TCP, IP_PROTOCOL_UDP } from '../../wire/ip.js';
+import { IP_PROTOCOL_ESP, IP_PROTOCOL_TCP, IP_PROTOCOL_UDP } from '../../wire/ip.js';
 import {
   TCP_AT_DATA_OFFSET,
   TCP_AT_DESTINATION_PORT,
@@ -38,20 +38,62 @@ export function readFlow(reading: ForwardReading): ForwardFlow | ForwardReason {
     return 'drop_options';
   }
   if (ip.fragment !== 'none' && profile.fragments !== 'carried') {
-    if (profile.fragments === 'dropped-if-served') {
-      const passed = passIfNotServed(reading, ip, ip.protocol, ANY_PORT);
-      if (passed !== null) return passed;
-    }
-    tell(reading, 'The packet is dropped', 'it is a fragment: its flow cannot be told');
-    return 'drop_fragment';
+    const end = readFragment(reading, ip);
+    if (end !== null) return end;
   }
   if (isIcmp(ip.protocol, ip.version)) return readIcmp(reading, ip);
   return readPorts(reading, ip);
 }
 
+/** @returns how a fragment ends; null for a first one that is judged like a whole packet, and followed by the others */
+function readFragment(reading: ForwardReading, ip: IpReading): ForwardReason | null {
+  const { profile, data } = reading;
+  const unknown = (): ForwardReason => {
+    if (profile.fragments === 'by-service') {
+      const passed = passIfNotServed(reading, ip, ip.protocol, ANY_PORT);
+      if (passed !== null) return passed;
+      if (reading.service?.followsFragments) {
+        tell(reading, 'The packet is dropped', 'the first fragment of its datagram was not seen before it');
+        return 'drop_fragment_unknown';
+      }
+    }
+    tell(reading, 'The packet is dropped', 'it is a fragment: its flow cannot be told');
+    return 'drop_fragment';
+  };
+  if (profile.fragments !== 'by-service') return unknown();
+  if (ip.fragment === 'later') {
+    reading.fragment = 'later';
+    return unknown();
+  }
+  const isTransport = ip.protocol === IP_PROTOCOL_TCP || ip.protocol === IP_PROTOCOL_UDP;
+  if (isTransport && ip.end - ip.transport < PORTS) return unknown();
+  const port = isTransport ? data.getUint16(ip.transport + TCP_AT_DESTINATION_PORT) : ANY_PORT;
+  const { destination } = addressesOf(ip);
+  const match = reading.site.serviceOf(ip.version, data, destination, ip.protocol, port);
+  if (typeof match === 'string') {
+    const end = unknown();
+    if (end !== 'drop_fragment_unknown') return end;
+    // Somebody there follows fragments: the later ones end as this one does.
+    reading.steps.pop();
+    reading.service = null;
+    reading.fragment = 'first';
+    return passIfNotServed(reading, ip, ip.protocol, port);
+  }
+  if (!match.followsFragments) {
+    reading.service = match;
+    tell(reading, 'The packet is dropped', `it is a fragment, and ${match.name} drops them`);
+    return 'drop_fragment';
+  }
+  reading.fragment = 'first';
+  return null;
+}
+
 function readPorts(reading: ForwardReading, ip: IpReading): ForwardFlow | ForwardReason {
   const { profile, data } = reading;
   const isTransport = ip.protocol === IP_PROTOCOL_TCP || ip.protocol === IP_PROTOCOL_UDP;
+  if (ip.protocol === IP_PROTOCOL_ESP && profile.esp === 'served') {
+    return passIfNotServed(reading, ip, ip.protocol, ANY_PORT) ?? flowOfEsp(ip);
+  }
   if (!isTransport && profile.otherProtocols === 'pass') {
     const passed = passIfNotServed(reading, ip, ip.protocol, ANY_PORT);
     reading.service = null;
@@ -87,6 +129,13 @@ function readPorts(reading: ForwardReading, ip: IpReading): ForwardFlow | Forwar
     hint: clientPort,
     length: ip.length,
   };
+}
+
+function flowOfEsp(ip: IpReading): ForwardFlow {
+  const { source: client, destination: vip } = addressesOf(ip);
+  const { version, protocol, length } = ip;
+  const noPorts = { clientPort: 0, vipPort: 0, hint: 0 };
+  return { version, protocol, client, vip, ...noPorts, tcpFlags: 0, sequence: 0, quoted: false, length };
 }
 
 /** What is wrong with the transport header, null when nothing is. */

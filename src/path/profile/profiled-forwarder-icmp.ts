@@ -1,6 +1,6 @@
 import { ICMP_AT_TYPE, ICMP_ECHO_REQUEST, ICMP_HEADER } from '../../wire/icmp.js';
 import { ICMPV6_ECHO_REQUEST } from '../../wire/icmpv6.js';
-import { IP_PROTOCOL_TCP, IP_PROTOCOL_UDP } from '../../wire/ip.js';
+import { IP_PROTOCOL_ESP, IP_PROTOCOL_TCP, IP_PROTOCOL_UDP } from '../../wire/ip.js';
 import { IPV4_AT_IDENTIFICATION } from '../../wire/ipv4.js';
 import { TCP_AT_DESTINATION_PORT, TCP_AT_SOURCE_PORT } from '../../wire/tcp.js';
 import type { ForwardReason } from './forward-reason.js';
@@ -94,7 +94,8 @@ function readQuote(reading: ForwardReading, ip: IpReading): ForwardFlow | Forwar
     tell(reading, 'The packet is dropped', 'the IPv4 header that it quotes has options');
     return 'drop_options';
   }
-  const isTransport = quote.protocol === IP_PROTOCOL_TCP || quote.protocol === IP_PROTOCOL_UDP;
+  const isEsp = quote.protocol === IP_PROTOCOL_ESP && profile.esp === 'served';
+  const isTransport = isEsp || quote.protocol === IP_PROTOCOL_TCP || quote.protocol === IP_PROTOCOL_UDP;
   if (!isTransport && profile.otherProtocols === 'pass') {
     tell(reading, 'The packet is left to the kernel', `it quotes ${protocolName(quote.protocol)}`);
     return 'pass_icmp';
@@ -104,19 +105,19 @@ function readQuote(reading: ForwardReading, ip: IpReading): ForwardFlow | Forwar
     return 'drop_fragment';
   }
   const room = quote.end - quote.transport;
-  const least = leastOf(profile.quotedTransport, quote.protocol);
+  const least = isEsp ? 0 : leastOf(profile.quotedTransport, quote.protocol);
   if (room < least)
     return malformed(`${Math.max(0, room)} of the ${least} bytes are quoted that hold its ports`);
 
   const { source: vip, destination: client } = addressesOf(quote);
-  const clientPort = data.getUint16(quote.transport + TCP_AT_DESTINATION_PORT);
+  const clientPort = isEsp ? 0 : data.getUint16(quote.transport + TCP_AT_DESTINATION_PORT);
   const flow: ForwardFlow = {
     version: ip.version,
     protocol: quote.protocol,
     client,
     vip,
     clientPort,
-    vipPort: data.getUint16(quote.transport + TCP_AT_SOURCE_PORT),
+    vipPort: isEsp ? 0 : data.getUint16(quote.transport + TCP_AT_SOURCE_PORT),
     tcpFlags: 0,
     sequence: 0,
     quoted: true,

@@ -1,29 +1,23 @@
-import { DISSECT_DROP, DISSECT_FALLBACK } from '../../flow/dissector.js';
-import { Flow, readTransportFlow } from '../../flow/flow.js';
 import { FlowKey } from '../../flow/flow-key.js';
 import { halfSipHash24 } from '../../flow/halfsiphash.js';
 import { SipHash24 } from '../../flow/siphash.js';
-import { IpPacket } from '../../wire/ip.js';
-import { Reason } from '../../wire/reason.js';
 import type { ForwarderProfile, KeyField } from './forwarder-profile.js';
 import type { ForwarderService } from './forwarder-site.js';
 import type { ForwardFlow, ForwardReading } from './profiled-forwarder-reading.js';
+import type { InnerFlow } from './reading.js';
+import { type ServiceKey, serviceKey } from './service-key.js';
 
 /** Third part of the model: the bytes that identify a flow, and their hash. */
 
-/** @returns the key, or null where the service's dissector refuses the packet */
-export function keyOf(
-  reading: ForwardReading,
-  service: ForwarderService,
-  flow: ForwardFlow,
-): Uint8Array | null {
-  const own = flow.quoted ? null : dissect(reading, service);
-  if (own === 'refused') return null;
-  return own ?? keyOfFields(reading.data, flow, service.keyFields ?? reading.profile.keyFields);
+/** What the service's dissector says; where it has none, the fields of the key. */
+export function keyOf(reading: ForwardReading, service: ForwarderService, flow: ForwardFlow): ServiceKey {
+  const { data, profile } = reading;
+  if (service.dissector !== null) return serviceKey(service.dissector, data, flow.quoted);
+  return { kind: 'key', bytes: keyOfFields(data, flow, service.keyFields ?? profile.keyFields) };
 }
 
 /** The fields' bytes as they are on the wire, one after the other. */
-export function keyOfFields(data: DataView, flow: ForwardFlow, fields: readonly KeyField[]): Uint8Array {
+export function keyOfFields(data: DataView, flow: InnerFlow, fields: readonly KeyField[]): Uint8Array {
   const address = (offset: number): Uint8Array =>
     new Uint8Array(data.buffer, data.byteOffset + offset, flow.version === 4 ? 4 : 16);
   const port = (value: number): Uint8Array => Uint8Array.of(value >>> 8, value & 0xff);
@@ -34,18 +28,6 @@ export function keyOfFields(data: DataView, flow: ForwardFlow, fields: readonly 
     'destination-port': () => port(flow.vipPort),
   };
   return Uint8Array.from(fields.flatMap((field) => [...bytes[field]()]));
-}
-
-function dissect({ data }: ForwardReading, { dissector }: ForwarderService): Uint8Array | 'refused' | null {
-  if (dissector === null) return null;
-  const packet = new IpPacket();
-  const flow = new Flow();
-  const key = new FlowKey();
-  const readable =
-    packet.parse(data, 0, data.byteLength) === Reason.Ok && readTransportFlow(packet, flow) === Reason.Ok;
-  const length = readable ? dissector.dissect(packet, flow, key) : DISSECT_FALLBACK;
-  if (length === DISSECT_DROP) return 'refused';
-  return length === DISSECT_FALLBACK ? null : key.bytes.slice(0, length);
 }
 
 export interface FlowHash {

@@ -12,12 +12,17 @@ import { bareSite } from './redirector-site.js';
 /** The second hop comes from our own table, not from a wrapper that anybody may have written. */
 const AT_FIRST_HOP: RedirectorProfile = { ...twohop, underlayHop: 'ignored' };
 
-/** @param second where the packet would go from here, or null. @returns an end; `redirect` sends it to the second hop */
+/**
+ * @param second where the packet would go from here, or null
+ * @param isSession whether the service here has the session; null where sessions do not decide
+ * @returns an end; `redirect` sends it to the second hop
+ */
 export function decideHere(
   { data, site, steps }: ForwardReading,
   service: ForwarderService,
   flow: ForwardFlow,
   second: number | null,
+  isSession: boolean | null,
   sockets: SocketLookup,
 ): ForwardReason {
   const trace = new RedirectTrace();
@@ -27,8 +32,9 @@ export function decideHere(
     data,
     trace,
     trafficset: service.index,
+    fragment: 'none' as const,
   };
-  const reason = decide(reading, { hop: second, forwardSyn: false }, flow, sockets);
+  const reason = decide(reading, { hop: second, forwardSyn: false }, flow, isSession, sockets);
   steps.push(...trace.steps);
   if (!isForwardReason(reason)) throw new Error(`no forwarder ends with ${reason}`);
   return reason;

@@ -19,6 +19,8 @@ export interface ForwardReading {
   readonly steps: RedirectStep[];
   /** Whom the packet is for, null while that is not known. */
   service: ForwarderService | null;
+  /** What the packet is of its datagram, where later fragments follow the first. */
+  fragment: 'none' | 'first' | 'later';
 }
 
 /** The flow of a packet; ports are 0 where there are none. */

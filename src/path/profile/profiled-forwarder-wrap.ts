@@ -34,7 +34,7 @@ export function sourcePortOf({ sourcePort }: ForwarderProfile, { low }: FlowHash
 export function wrap(
   profile: ForwarderProfile,
   packet: Uint8Array,
-  { version, length }: ForwardFlow,
+  { version, length }: Pick<ForwardFlow, 'version' | 'length'>,
   { source, destination, sourcePort, destinationPort, hops, nextHop }: Envelope,
 ): Uint8Array {
   const inner = profile.padding === 'cut' ? packet.subarray(0, length) : packet;

@@ -1,14 +1,17 @@
 import { formatIpv4 } from '../../wire/address.js';
 import type { SocketLookup } from '../sockets.js';
+import { Datagrams } from './datagrams.js';
 import { FORWARD_REASONS, type ForwardAction, type ForwardReason } from './forward-reason.js';
 import type { ForwarderProfile } from './forwarder-profile.js';
 import type { ForwarderService, ForwarderSite } from './forwarder-site.js';
 import { readFlow } from './profiled-forwarder-flow.js';
+import { readIp } from './profiled-forwarder-ip.js';
 import { type FlowHash, hashOf, keyOf, keyOfFields } from './profiled-forwarder-key.js';
 import { decideHere } from './profiled-forwarder-local.js';
 import { describeFlow, type ForwardFlow, type ForwardReading, tell } from './profiled-forwarder-reading.js';
 import { type Envelope, overheadOf, sourcePortOf, wrap } from './profiled-forwarder-wrap.js';
 import type { RedirectStep } from './redirect-trace.js';
+import { delivered } from './service-key.js';
 
 export type { ForwardFlow } from './profiled-forwarder-reading.js';
 
@@ -51,6 +54,14 @@ interface Judgement {
   readonly nextHop?: number;
   readonly flow?: ForwardFlow;
   readonly lookup?: Lookup;
+  /** The wrapper that was written. */
+  readonly envelope?: Envelope;
+}
+
+/** How a first fragment ended, and so how the others of its datagram end. */
+interface FragmentEnd {
+  readonly judgement: Judgement;
+  readonly service: ForwarderService | null;
 }
 
 /**
@@ -60,6 +71,10 @@ interface Judgement {
  * A lookup of sockets is told of SYNs that are taken in, as by the hot one; the caller tells it of deliveries.
  */
 export class ProfiledForwarder {
+  /** Milliseconds on a clock that never goes back. */
+  now = 1;
+  private readonly datagrams = new Datagrams<FragmentEnd>();
+
   constructor(
     private readonly profile: ForwarderProfile,
     private readonly site: ForwarderSite,
@@ -79,8 +94,9 @@ export class ProfiledForwarder {
       announced,
       steps: [],
       service: null,
+      fragment: 'none',
     };
-    const { reason, bytes, nextHop, flow, lookup } = this.judge(reading);
+    const { reason, bytes, nextHop, flow, lookup } = this.judgeFragment(reading);
     const { action } = FORWARD_REASONS[reason];
     const unchanged = action === 'pass' ? Uint8Array.from(packet) : new Uint8Array(0);
     return {
@@ -96,6 +112,26 @@ export class ProfiledForwarder {
       hops: lookup?.hops ?? [],
       steps: reading.steps,
     };
+  }
+
+  private judgeFragment(reading: ForwardReading): Judgement {
+    const judgement = this.judge(reading);
+    const { data, packet, profile, service } = reading;
+    if (reading.fragment === 'first') this.datagrams.note(data, { judgement, service }, this.now);
+    const before = reading.fragment === 'later' ? this.datagrams.find(data, this.now) : null;
+    if (before === null) return judgement;
+
+    reading.steps.pop();
+    reading.service = before.service;
+    tell(reading, 'The packet ends as the first fragment of its datagram', 'that was seen before');
+    const { reason, envelope, lookup } = before.judgement;
+    const { action } = FORWARD_REASONS[reason];
+    const ip = readIp(profile, data, null);
+    if (typeof ip === 'string' || action === 'drop') return { reason };
+    const rest = { ...(lookup === undefined ? {} : { lookup }) };
+    if (envelope !== undefined)
+      return { ...rest, ...this.send(reading, ip, 'the datagram', envelope, reason) };
+    return { reason, ...rest, bytes: packet.slice(0, ip.length) };
   }
 
   private judge(reading: ForwardReading): Judgement {
@@ -116,17 +152,63 @@ export class ProfiledForwarder {
       tell(reading, 'The packet is dropped', `${service.name} has no forwarding table yet`);
       return { reason: 'drop_no_table', flow };
     }
-    const key = keyOf(reading, service, flow);
-    if (key === null) {
-      tell(reading, 'The packet is dropped', `the flow dissector of ${service.name} refused it`);
+    const own = keyOf(reading, service, flow);
+    if (own.kind === 'refused') {
+      const because = `the flow dissector of ${service.name} refused it: ${own.reason}`;
+      tell(reading, 'The packet is dropped', because);
       return { reason: 'drop_dissector', flow };
     }
+    if (own.kind === 'unknown') {
+      const because = `the packet that it quotes does not tell the flow key of ${service.name}`;
+      tell(reading, 'The packet goes to every server', because);
+      return { reason: 'forward_icmp_everywhere', flow, bytes: packet.slice(0, flow.length) };
+    }
+    const key = own.kind === 'key' ? own.bytes : keyOfFields(reading.data, flow, profile.keyFields);
+    if (own.kind === 'fallback') {
+      const because = `the flow dissector of ${service.name} finds none in the packet`;
+      tell(reading, 'The key is the 4-tuple', because);
+    }
     const lookup = this.lookUp(reading, service, flow, key);
+    if (own.kind === 'server') {
+      if (service.hasMember(own.dip)) {
+        return { flow, lookup, ...this.sendToNamed(reading, service, flow, lookup, own.dip) };
+      }
+      const because = `it stands in no row of the table of ${service.name}`;
+      tell(reading, `The packet names ${formatIpv4(own.dip)}, which is gone`, because);
+    }
     if (lookup.hops.length === 0) {
       tell(reading, 'The packet is dropped', `row ${lookup.row} has no first hop`);
       return { reason: 'drop_empty_bucket', flow, lookup };
     }
     return { flow, lookup, ...this.sendOrKeep(reading, service, flow, lookup) };
+  }
+
+  /** Nobody else could have the flow: there is no second hop. */
+  private sendToNamed(
+    reading: ForwardReading,
+    service: ForwarderService,
+    flow: ForwardFlow,
+    { hash }: Lookup,
+    dip: number,
+  ): Judgement {
+    const { profile, site, packet, data } = reading;
+    tell(
+      reading,
+      `The packet names ${formatIpv4(dip)}`,
+      'the server wrote that into what the client sends back',
+    );
+    if (dip === site.address) {
+      return { reason: 'accept_named', bytes: delivered(service.dissector, packet.slice(0, flow.length)) };
+    }
+    const envelope: Envelope = {
+      source: site.address,
+      destination: dip,
+      sourcePort: sourcePortOf(profile, hash, flow.hint),
+      destinationPort: site.port,
+      hops: [],
+      nextHop: 0,
+    };
+    return this.send(reading, flow, describeFlow(data, flow), envelope, 'forward_named');
   }
 
   private lookUp(
@@ -167,9 +249,10 @@ export class ProfiledForwarder {
     reading: ForwardReading,
     service: ForwarderService,
     flow: ForwardFlow,
-    { hash, hops: [first, ...others] }: Lookup,
+    { hash, key, hops: [first, ...others] }: Lookup,
   ): Judgement {
-    const { profile, site, packet } = reading;
+    const { profile, site, packet, data } = reading;
+    const name = describeFlow(data, flow);
     const envelope: Envelope = {
       source: site.address,
       destination: first,
@@ -179,28 +262,32 @@ export class ProfiledForwarder {
       nextHop: 0,
     };
     if (first !== site.address || profile.firstHopIsSelf === 'send') {
-      return this.send(reading, flow, envelope, flow.quoted ? 'forward_icmp_error' : 'forward');
+      return this.send(reading, flow, name, envelope, flow.quoted ? 'forward_icmp_error' : 'forward');
     }
     tell(reading, 'The redirector decides at once', 'the first hop is this server');
     const second = others.length === 0 ? null : others[0];
-    const reason = decideHere(reading, service, flow, second, this.sockets);
+    const isSession = service.hasSession?.(key) ?? null;
+    const reason = decideHere(reading, service, flow, second, isSession, this.sockets);
     if (reason === 'redirect' && second !== null) {
-      return this.send(reading, flow, { ...envelope, destination: second, nextHop: 1 }, reason);
+      return this.send(reading, flow, name, { ...envelope, destination: second, nextHop: 1 }, reason);
     }
     if (FORWARD_REASONS[reason].action === 'drop') return { reason };
-    return { reason, bytes: packet.slice(0, profile.padding === 'cut' ? flow.length : packet.length) };
+    const whole = packet.slice(0, profile.padding === 'cut' ? flow.length : packet.length);
+    return { reason, bytes: flow.quoted ? whole : delivered(service.dissector, whole) };
   }
 
+  /** @param what belongs where it is sent, for people */
   private send(
     reading: ForwardReading,
-    flow: ForwardFlow,
+    inner: Pick<ForwardFlow, 'version' | 'length'>,
+    what: string,
     envelope: Envelope,
     reason: ForwardReason,
   ): Judgement {
-    const { profile, site, packet, data } = reading;
-    const length = overheadOf(envelope.hops) + flow.length;
+    const { profile, site, packet } = reading;
+    const length = overheadOf(envelope.hops) + inner.length;
     if (profile.mtu === 'of-wrapped' && length > site.mtu) {
-      const sum = `${flow.length} + ${length - flow.length} = ${length} bytes`;
+      const sum = `${inner.length} + ${length - inner.length} = ${length} bytes`;
       tell(
         reading,
         'The packet is dropped',
@@ -211,8 +298,9 @@ export class ProfiledForwarder {
     tell(
       reading,
       `The packet is wrapped and sent to ${formatIpv4(envelope.destination)}`,
-      `that is where ${describeFlow(data, flow)} belongs; it leaves with ${length} bytes, from port ${envelope.sourcePort}`,
+      `that is where ${what} belongs; it leaves with ${length} bytes, from port ${envelope.sourcePort}`,
     );
-    return { reason, nextHop: envelope.destination, bytes: wrap(profile, packet, flow, envelope) };
+    const bytes = wrap(profile, packet, inner, envelope);
+    return { reason, nextHop: envelope.destination, bytes, envelope };
   }
 }

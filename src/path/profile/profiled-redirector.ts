@@ -1,13 +1,24 @@
+import { formatIpv4 } from '../../wire/address.js';
 import type { SocketLookup } from '../sockets.js';
+import { Datagrams } from './datagrams.js';
 import { decide } from './decision.js';
+import { FOUR_TUPLE } from './forwarder-profile.js';
 import { readInnerFlow } from './inner-flow.js';
 import { type Outgoing, sendOn, sendOnInGre, unwrap } from './outgoing.js';
-import type { Reading } from './reading.js';
+import { keyOfFields } from './profiled-forwarder-key.js';
+import type { InnerFlow, Reading } from './reading.js';
 import { REDIRECT_REASONS, type RedirectAction, type RedirectReason } from './redirect-reason.js';
 import { type RedirectEvent, type RedirectStep, RedirectTrace } from './redirect-trace.js';
 import type { RedirectorProfile } from './redirector-profile.js';
 import type { RedirectorSite } from './redirector-site.js';
+import { delivered, serviceKey } from './service-key.js';
 import { readWrapper, type Wrapper } from './wrapper.js';
+
+/** How a first fragment ended, and so how the others of its datagram end. */
+interface FragmentEnd {
+  readonly reason: RedirectReason;
+  readonly trafficset: number;
+}
 
 /** What became of one packet. */
 export interface RedirectOutcome {
@@ -32,6 +43,10 @@ export interface RedirectOutcome {
  * A lookup is told of delivered SYNs and completed handshakes, as by the hot one; the caller tells it of deliveries.
  */
 export class ProfiledRedirector {
+  /** Milliseconds on a clock that never goes back. */
+  now = 1;
+  private readonly datagrams = new Datagrams<FragmentEnd>();
+
   constructor(
     private readonly profile: RedirectorProfile,
     private readonly site: RedirectorSite,
@@ -46,9 +61,10 @@ export class ProfiledRedirector {
       data: new DataView(packet.buffer, packet.byteOffset, packet.byteLength),
       trace: new RedirectTrace(),
       trafficset: -1,
+      fragment: 'none',
     };
     const wrapper = readWrapper(reading);
-    const reason = typeof wrapper === 'string' ? wrapper : this.judge(reading, wrapper);
+    const reason = typeof wrapper === 'string' ? wrapper : this.judgeFragment(reading, wrapper);
     const outgoing = this.conclude(reading, wrapper, reason, packet);
     const { action } = REDIRECT_REASONS[outgoing.reason];
     const sent = action === 'redirect' || action === 'redirect-gre';
@@ -62,6 +78,27 @@ export class ProfiledRedirector {
     };
   }
 
+  private judgeFragment(reading: Reading, wrapper: Wrapper): RedirectReason {
+    const reason = this.judge(reading, wrapper);
+    if (reading.fragment === 'none') return reason;
+    const { trace, site, trafficset } = reading;
+    const inner = innerOf(reading, wrapper);
+    if (reading.fragment === 'first') {
+      this.datagrams.note(inner, { reason, trafficset }, this.now);
+      return reason;
+    }
+    const before = this.datagrams.find(inner, this.now);
+    if (before === null) return reason;
+    trace.steps.pop();
+    reading.trafficset = before.trafficset;
+    trace.tell('The packet ends as the first fragment of its datagram', 'that was seen before');
+    if (before.reason !== 'redirect') return before.reason;
+    if (wrapper.hop === null) return 'accept_last_hop';
+    if (site.isUnderlay(wrapper.hop)) return 'redirect';
+    trace.tell('The hop list cannot be used', `${formatIpv4(wrapper.hop)} is no address of the underlay`);
+    return 'drop_hop_list';
+  }
+
   private judge(reading: Reading, wrapper: Wrapper): RedirectReason {
     if (wrapper.hop === null && this.profile.innerAtLastHop === 'unread') {
       reading.trace.count('accepted last hop');
@@ -69,7 +106,28 @@ export class ProfiledRedirector {
       return 'accept_last_hop';
     }
     const flow = readInnerFlow(reading, wrapper);
-    return typeof flow === 'string' ? flow : decide(reading, wrapper, flow, this.sockets);
+    if (typeof flow === 'string') return flow;
+    const isSession = this.isSession(reading, wrapper, flow);
+    return isSession === 'refused'
+      ? 'drop_dissector'
+      : decide(reading, wrapper, flow, isSession, this.sockets);
+  }
+
+  /** @returns null where sessions do not decide */
+  private isSession(reading: Reading, wrapper: Wrapper, flow: InnerFlow): boolean | null | 'refused' {
+    const { profile, site, data, trafficset, trace } = reading;
+    if (profile.services === 'ignored') return null;
+    const { hasSession, dissector } = site.serviceOf(trafficset);
+    // What cannot be followed is told by the decision first.
+    const { hop } = wrapper;
+    if (hasSession === null || dissector === null || (hop !== null && !site.isUnderlay(hop))) return null;
+    const key = serviceKey(dissector, innerOf(reading, wrapper), flow.quoted);
+    if (key.kind === 'refused') {
+      trace.tell('The packet is dropped', `the flow dissector refused it: ${key.reason}`);
+      return 'refused';
+    }
+    if (key.kind === 'unknown') return false;
+    return hasSession(key.kind === 'key' ? key.bytes : keyOfFields(data, flow, FOUR_TUPLE));
   }
 
   private conclude(
@@ -81,8 +139,18 @@ export class ProfiledRedirector {
     const { action } = REDIRECT_REASONS[reason];
     if (action === 'pass') return { reason, bytes: Uint8Array.from(packet) };
     if (action === 'drop' || typeof wrapper === 'string') return { reason, bytes: new Uint8Array(0) };
-    if (action === 'accept') return unwrap(reading, wrapper, reason);
+    if (action === 'accept') {
+      const outgoing = unwrap(reading, wrapper, reason);
+      if (reading.trafficset < 0 || reading.fragment === 'later') return outgoing;
+      const { dissector } = reading.site.serviceOf(reading.trafficset);
+      return { ...outgoing, bytes: delivered(dissector, outgoing.bytes) };
+    }
     const hop = wrapper.hop ?? 0;
     return wrapper.gre ? sendOnInGre(reading, wrapper, hop) : sendOn(reading, wrapper, hop);
   }
+}
+
+/** From the inner packet's IP header to the end of the outer packet. */
+function innerOf({ data }: Reading, { inner, end }: Wrapper): DataView {
+  return new DataView(data.buffer, data.byteOffset + inner, end - inner);
 }

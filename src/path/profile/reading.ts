@@ -11,12 +11,14 @@ export interface Reading {
   readonly trace: RedirectTrace;
   /** Index of the trafficset, -1 while none is known. */
   trafficset: number;
+  /** What the inner packet is of its datagram, where later fragments end as the first did. */
+  fragment: 'none' | 'first' | 'later';
 }
 
 /** The flow of the inner packet, always as the client's packets show it. */
 export interface InnerFlow {
   readonly version: 4 | 6;
-  /** 6 (TCP) or 17 (UDP). */
+  /** 6 (TCP), 17 (UDP) or 50 (ESP); ports are 0 for ESP. */
   readonly protocol: number;
   /** Where the addresses of client and VIP start (4 or 16 bytes). */
   readonly client: number;

@@ -11,6 +11,7 @@ export type RedirectEvent =
   | 'accepted established'
   | 'accepted last hop'
   | 'accepted self'
+  | 'accepted session'
   | 'accepted udp'
   | 'accepted icmp echo request'
   | 'accepted icmp'

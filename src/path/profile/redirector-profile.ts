@@ -59,8 +59,13 @@ export interface RedirectorProfile {
   readonly ipv4HeaderLength: 'checked' | 'ignored';
   /** Whether the length field of the inner IP header is looked at; if so, the inner packet ends where it says. */
   readonly innerLength: 'checked' | 'ignored';
-  /** What becomes of an inner IPv4 fragment: dropped, or read as if it were a whole packet. */
-  readonly ipv4Fragment: 'drop' | 'read';
+  /**
+   * What becomes of inner fragments: what the service says (dropped, or later ones ending as the first did); dropped; or
+   * those of IPv4 read as if they were whole packets.
+   */
+  readonly fragments: 'by-service' | 'drop' | 'read-ipv4';
+  /** Whether ESP (IPsec) is served where a service has it, or is a protocol like any other. */
+  readonly esp: 'served' | 'as-other-protocols';
   /**
    * What an IPv6 fragment header is: understood (8 bytes, whole when nothing else belongs to the packet (RFC 6946), and
    * nothing is read behind a later fragment's); stepped over like any extension header, and the packet a fragment
@@ -142,7 +147,8 @@ export const twohop: RedirectorProfile = {
   innerVersion: 'checked',
   ipv4HeaderLength: 'checked',
   innerLength: 'checked',
-  ipv4Fragment: 'drop',
+  fragments: 'by-service',
+  esp: 'served',
   fragmentHeader: 'understood',
   extensionHeaders: [0, 43, 51, 60, 135, 139, 140],
   mostExtensionHeaders: 8,
@@ -190,7 +196,8 @@ export const cloudflare: RedirectorProfile = {
   innerVersion: 'checked',
   ipv4HeaderLength: 'checked',
   innerLength: 'ignored',
-  ipv4Fragment: 'drop',
+  fragments: 'drop',
+  esp: 'as-other-protocols',
   fragmentHeader: 'stepped-over',
   extensionHeaders: [0, 43, 60, 135],
   mostExtensionHeaders: 5,
@@ -241,7 +248,8 @@ export const github: RedirectorProfile = {
   innerVersion: 'ignored',
   ipv4HeaderLength: 'ignored',
   innerLength: 'ignored',
-  ipv4Fragment: 'read',
+  fragments: 'read-ipv4',
+  esp: 'as-other-protocols',
   fragmentHeader: 'unknown',
   extensionHeaders: [],
   mostExtensionHeaders: 0,

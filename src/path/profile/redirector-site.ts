@@ -1,5 +1,7 @@
+import type { FlowDissector } from '../../flow/dissector.js';
 import { NOT_VIP } from '../../table/vip-matcher.js';
 import type { PathState } from '../state.js';
+import { sessionsOf } from './forwarder-site.js';
 
 /** What a redirector knows of the world besides sockets: its own address, the underlay, and what is served. */
 export interface RedirectorSite {
@@ -19,7 +21,20 @@ export interface RedirectorSite {
   trafficsetOf(version: 4 | 6, data: DataView, offset: number, protocol: number, port: number): number;
   /** Do flows of this trafficset have a second hop to fall back on? */
   hasSecondHop(trafficset: number): boolean;
+  serviceOf(trafficset: number): RedirectorService;
 }
+
+/** What a trafficset has of its own. */
+export interface RedirectorService {
+  /** Null where the 4-tuple says it all. */
+  readonly dissector: FlowDissector | null;
+  /** Whether fragments end as the first one of their datagram did, or are dropped. */
+  readonly followsFragments: boolean;
+  /** Whether the service here has a session of that key; null where sessions do not decide. */
+  readonly hasSession: ((key: Uint8Array) => boolean) | null;
+}
+
+const PLAIN: RedirectorService = { dissector: null, followsFragments: false, hasSession: null };
 
 /** The site of a node: its configuration. */
 export function siteOf(state: PathState): RedirectorSite {
@@ -33,6 +48,14 @@ export function siteOf(state: PathState): RedirectorSite {
         ? state.vips.match4(data.getInt32(offset), protocol, port)
         : state.vips.match6(data, offset, protocol, port),
     hasSecondHop: (trafficset) => state.trafficsets[trafficset].twoSlots === 1,
+    serviceOf: (index) => {
+      const trafficset = state.trafficsets[index];
+      return {
+        dissector: trafficset.dissector,
+        followsFragments: trafficset.followsFragments === 1,
+        hasSession: sessionsOf(trafficset),
+      };
+    },
   };
 }
 
@@ -45,5 +68,6 @@ export function bareSite(address: number, port: number, mtu = 65_536): Redirecto
     isUnderlay: () => true,
     trafficsetOf: () => NOT_VIP,
     hasSecondHop: () => true,
+    serviceOf: () => PLAIN,
   };
 }

@@ -42,6 +42,7 @@ const COUNTERS: Readonly<Record<RedirectEvent, string | null>> = {
   'accepted established': 'accepted_packets_total_established',
   'accepted last hop': 'accepted_packets_total_last_hop',
   'accepted self': null,
+  'accepted session': null,
   'accepted udp': null,
   'accepted icmp echo request': 'accepted_packets_total_icmp_echo_request',
   'accepted icmp': null,

@@ -38,6 +38,9 @@ export function glbSite(table: GlbTable, index: number, address: number, port: n
     hopsOf: (row) => [hops[table.rows[2 * row]], hops[table.rows[2 * row + 1]]],
     hasSecondHop: true,
     dissector: null,
+    followsFragments: false,
+    hasMember: () => true,
+    hasSession: null,
     keyFields: null,
   };
   return { address, port, mtu: 0xffff, serviceOf: () => service };

@@ -118,6 +118,9 @@ function serviceOf({ prefix, port, byPort, empty }: KatranVip, index: number): F
     hopsOf: () => (empty ? [] : [ANY_SERVER]),
     hasSecondHop: false,
     dissector: null,
+    followsFragments: false,
+    hasMember: () => true,
+    hasSession: null,
     keyFields: port === 0 && !byPort ? fields.filter((field) => field !== 'destination-port') : fields,
   };
 }

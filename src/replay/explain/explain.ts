@@ -154,7 +154,7 @@ class Entry {
     const set = this.fleet.cluster.trafficsets.find((candidate) => candidate.name === this.detail.trafficset);
     const before = set === undefined ? undefined : this.fleet.tables.get(set.name);
     if (this.lookup === null || set === undefined || before === undefined) return null;
-    return tableChange(this.server.trial.forwarder.key, set.kind, before, after, name);
+    return tableChange(this.server.trial.forwarder.keys.key, set, before, after, name);
   }
 }
 

@@ -1,7 +1,7 @@
 import type { FlowKey } from '../../flow/flow-key.js';
 import { halfSipHash24 } from '../../flow/halfsiphash.js';
 import type { ForwardingTable } from '../../table/forwarding-table.js';
-import type { TrafficsetKind } from '../../table/trafficset.js';
+import { hasSecondHop, type TrafficsetConfig } from '../../table/trafficset.js';
 
 /** One flow under two tables. Addresses are host-order numbers, 0 for none. */
 export interface TableChange {
@@ -23,17 +23,17 @@ export interface TableRow {
 /** @param name how a server is called, by address */
 export function tableChange(
   key: FlowKey,
-  kind: TrafficsetKind,
+  set: TrafficsetConfig,
   before: ForwardingTable,
   after: ForwardingTable,
   name: (dip: number) => string,
 ): TableChange {
-  const old = rowOf(key, before, kind);
-  const now = rowOf(key, after, kind);
-  return { before: old, after: now, effects: effectsOf(kind, old, now, name) };
+  const old = rowOf(key, before, set);
+  const now = rowOf(key, after, set);
+  return { before: old, after: now, effects: effectsOf(set, old, now, name) };
 }
 
-function rowOf(key: FlowKey, table: ForwardingTable, kind: TrafficsetKind): TableRow {
+function rowOf(key: FlowKey, table: ForwardingTable, set: TrafficsetConfig): TableRow {
   const hash = halfSipHash24(key.words, key.length, table.key0, table.key1) >>> 0;
   const bucket = (hash & table.mask) >>> 0;
   return {
@@ -42,20 +42,21 @@ function rowOf(key: FlowKey, table: ForwardingTable, kind: TrafficsetKind): Tabl
     bucket,
     buckets: table.bucketCount,
     firstHop: table.firstHop(bucket),
-    secondHop: kind === 'request-response' ? 0 : table.secondHop(bucket),
+    secondHop: hasSecondHop(set) ? table.secondHop(bucket) : 0,
   };
 }
 
 function effectsOf(
-  kind: TrafficsetKind,
+  set: TrafficsetConfig,
   old: TableRow,
   now: TableRow,
   name: (dip: number) => string,
 ): string[] {
-  if (kind === 'request-response') {
-    return [moved('the next request', old.firstHop, now.firstHop, name)];
+  if (!hasSecondHop(set)) {
+    const what = set.kind === 'request-response' ? 'the next request' : 'the next packet of the session';
+    return [moved(what, old.firstHop, now.firstHop, name)];
   }
-  const newcomers = (row: TableRow) => (kind === 'tcp' ? row.firstHop : row.secondHop || row.firstHop);
+  const newcomers = (row: TableRow) => (set.kind === 'tcp' ? row.firstHop : row.secondHop || row.firstHop);
   const effects = [moved('a new flow with this key', newcomers(old), newcomers(now), name)];
   const homes = new Set([old.firstHop, old.secondHop].filter((dip) => dip !== 0));
   for (const home of homes) effects.push(established(home, now, name));
@@ -73,6 +74,6 @@ function established(home: number, now: TableRow, name: (dip: number) => string)
   const flow = `if it lives on ${name(home)}`;
   if (home === now.firstHop) return `${flow}, it stays: that is the first hop`;
   if (home === now.secondHop)
-    return `${flow}, it stays: ${name(now.firstHop)} has no socket for it and passes it on`;
+    return `${flow}, it stays: ${name(now.firstHop)} does not have it and passes it on`;
   return `${flow}, it BREAKS: the bucket no longer names that server`;
 }

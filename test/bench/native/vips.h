@@ -35,8 +35,9 @@ struct vips {
 
 static inline int vips_pick(const struct vips *vips, int service, int protocol, int port) {
   if (service == 0) return NOT_VIP;
-  int column = 2 * service;
+  int column = 3 * service;
   if (protocol == PROTOCOL_UDP) column++;
+  else if (protocol == PROTOCOL_ESP) column += 2;
   else if (protocol != PROTOCOL_TCP) return NO_SERVICE;
   if (port < 0) return vips->any_port[column];
   int low = vips->first_segment[column];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { FlowDissector } from '../../../src/flow/dissector.js';
+import { DISSECT_DROP, DISSECT_FALLBACK, type FlowDissector } from '../../../src/flow/dissector.js';
 import { FORWARD_REASONS } from '../../../src/path/profile/forward-reason.js';
 import {
   FORWARDER_PROFILES,
@@ -15,7 +15,7 @@ import {
 import { type ForwardOutcome, ProfiledForwarder } from '../../../src/path/profile/profiled-forwarder.js';
 import { PathState } from '../../../src/path/state.js';
 import { verifyTransportChecksum } from '../../../src/wire/checksum.js';
-import { IpPacket } from '../../../src/wire/ip.js';
+import { IP_PROTOCOL_ESP, IpPacket } from '../../../src/wire/ip.js';
 import { TCP_ACK } from '../../../src/wire/tcp.js';
 import { CLIENT4, CLIENT6, makePacket, makeTooBig, VIP4, VIP6, wrapPacket } from '../packets.js';
 import { FakeSockets, OTHER, pathConfig, SELF, THIRD, uniformTable } from '../support.js';
@@ -32,6 +32,13 @@ const SITE = forwarderSiteOf(
         table: uniformTable(OTHER, THIRD),
       },
       { name: 'own', kind: 'tcp', vips: ['192.0.2.128/25'], table: uniformTable(SELF, OTHER) },
+      {
+        name: 'vpn',
+        kind: 'udp-session',
+        protocols: [IP_PROTOCOL_ESP],
+        vips: ['192.0.2.0/25'],
+        table: uniformTable(OTHER, 0),
+      },
     ]),
   ),
 );
@@ -117,6 +124,13 @@ const CASES: readonly Case[] = [
     change: { ipv4Options: 'dropped' },
     before: 'forward',
     after: 'drop_options',
+  },
+  {
+    field: 'esp',
+    packet: patched(plain, [9, IP_PROTOCOL_ESP]),
+    change: { esp: 'as-other-protocols' },
+    before: 'forward',
+    after: 'pass_no_service',
   },
   {
     field: 'fragments',
@@ -361,7 +375,7 @@ describe('the model of the forwarder', () => {
   it('asks the dissector of a service, and not for ICMP errors', () => {
     const service = SITE.serviceOf(4, new DataView(plain.buffer), 16, 6, 80);
     if (typeof service === 'string') throw new Error(service);
-    const answers: Record<number, number> = { 80: 3, 81: 0, 82: -1 };
+    const answers: Record<number, number> = { 80: 3, 81: DISSECT_FALLBACK, 82: DISSECT_DROP };
     const dissector: FlowDissector = {
       name: 'port-only',
       dissect: (_, flow, key) => {
@@ -375,7 +389,14 @@ describe('the model of the forwarder', () => {
     expect(key(plain)).toBe('010203');
     expect(key(makePacket({ destinationPort: 81 }))).toHaveLength(24);
     expect(run(twohop, makePacket({ destinationPort: 82 }), null, site).reason).toBe('drop_dissector');
-    expect(key(error)).toHaveLength(24);
+    // The quoted packet is a reply: without a key of its own for those, it goes to every server.
+    expect(run(twohop, error, null, site).reason).toBe('forward_icmp_everywhere');
+    const quotable = {
+      ...own,
+      dissector: { ...dissector, dissectQuoted: dissector.dissect.bind(null, new IpPacket()) },
+    };
+    const answering: ForwarderSite = { ...SITE, serviceOf: () => quotable };
+    expect(Buffer.from(run(twohop, error, null, answering).key).toString('hex')).toBe('010203');
   });
 
   it('gives every packet an end under every profile', () => {
