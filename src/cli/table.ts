@@ -3,7 +3,16 @@ import { Command, Option } from 'commander';
 import { checkTable, checkTableInCluster, type TableProblem } from '../table/check.js';
 import { type ClusterConfig, loadCluster } from '../table/cluster.js';
 import { diffTables } from '../table/diff.js';
-import { addServer, clearSecondHops, drain, makeTable, type ServerWeight, swapHops } from '../table/edit.js';
+import {
+  addServer,
+  clearSecondHops,
+  drain,
+  HOP_ROLES,
+  type HopRoles,
+  makeTable,
+  type ServerWeight,
+  swapHops,
+} from '../table/edit.js';
 import { TableError } from '../table/errors.js';
 import { type ForwardingTable, HASH_KEY_LENGTH, MAX_BUCKETS } from '../table/forwarding-table.js';
 import { readTableFile, writeTableFile } from '../table/table-file.js';
@@ -44,6 +53,7 @@ interface MakeOptions {
   readonly drain?: number;
   readonly secondHop: boolean;
   readonly swap?: number;
+  readonly roles?: HopRoles;
   readonly output: string;
   readonly json?: true;
 }
@@ -100,12 +110,22 @@ function makeCommand(): Command {
       'exchange the hops in this fraction (0 to 1) of the buckets with both',
       fraction,
     )
+    .addOption(
+      new Option(
+        '--roles <roles>',
+        'which hop gets new flows: the first (tcp) or the second (udp); for the edits',
+      )
+        .choices(HOP_ROLES)
+        .conflicts(['glb']),
+    )
     .requiredOption('-o, --output <file>', 'where to; replaced at once, so that nodes may follow it')
     .option('--json', 'write the readable form; nodes read both')
     .addHelpText(
       'after',
       `
-Drain and add speak of TCP: new connections go to the first hop. UDP flows go to the second.
+Drain, add and clear speak of TCP: new connections go to the first hop. With --roles udp, for trafficsets of UDP flows
+and of sessions that are published, they go to the second: a server that is drained becomes first hop, one that is added
+second, and --clear-second-hops lets second hops move up.
 
 --glb alone writes the binary that GitHub's director loads, with all its tables. With --trafficset it writes a
 forwarding table with GLB's rows: the primary is first hop, the secondary second hop, and both must be IPv4. Twohop's
@@ -155,9 +175,12 @@ function newTable(options: MakeOptions, command: Command): ForwardingTable {
 function edit(old: ForwardingTable, options: MakeOptions, command: Command): ForwardingTable {
   if (!options.secondHop && options.drain === undefined) usage(command, '--no-second-hop belongs to --drain');
   let table = old;
-  if (options.clearSecondHops) table = clearSecondHops(table);
-  if (options.add !== undefined) table = addServer(table, options.add, options.seed);
-  if (options.drain !== undefined) table = drain(table, options.drain, { keepSecondHop: options.secondHop });
+  const roles = options.roles ?? 'tcp';
+  if (options.clearSecondHops) table = clearSecondHops(table, roles);
+  if (options.add !== undefined) table = addServer(table, options.add, options.seed, roles);
+  if (options.drain !== undefined) {
+    table = drain(table, options.drain, { keepSecondHop: options.secondHop, roles });
+  }
   if (options.swap !== undefined) table = swapHops(table, options.swap, options.seed);
   return table;
 }

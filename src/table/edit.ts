@@ -1,21 +1,25 @@
 import { formatIpv4 } from './address.js';
 import { apportion } from './apportion.js';
+import { bucketsWhere, checkServers, copySlots, MAX_WEIGHT, nextTable, repeatEach } from './edit-slots.js';
+import { addSwitched, drainSwitched, settleSwitched } from './edit-switched.js';
 import { TableError } from './errors.js';
 import { ForwardingTable, newSlots } from './forwarding-table.js';
 import { shuffle } from './random.js';
-import { refuseBadRow } from './rows.js';
 
 /**
  * Making and changing forwarding tables, as pure functions: each edit returns a new table with the next version, in
- * which every bucket has a first hop and no server stands in both slots. They speak of first and second hops as a TCP
- * trafficset uses them: new connections go to the first hop, and a server that left it is kept as second hop for those
- * it still has.
+ * which every bucket has a first hop and no server stands in both slots. By default first and second hop have the roles of
+ * a TCP trafficset: new connections go to the first hop, and a server that left it is kept as second hop for those it
+ * still has. Where sockets of UDP or sessions decide, the roles are switched: see `edit-switched.ts`.
  *
  * A bucket remembers one server only. Where there is a choice, edits prefer exchanging the two hops of a bucket, which
  * breaks no connection, then buckets without a second hop, and push out a second hop last.
  */
 
-const MAX_WEIGHT = 1_000_000;
+/** Which hop gets new flows: the first (`tcp`), or the second where there is one (`udp`: switched). */
+export type HopRoles = 'tcp' | 'udp';
+
+export const HOP_ROLES: readonly HopRoles[] = ['tcp', 'udp'];
 
 export interface ServerWeight {
   /** Host-order IPv4 address. */
@@ -71,17 +75,24 @@ export function makeTable(options: MakeTableOptions): ForwardingTable {
 
 export interface DrainOptions {
   /**
-   * True: the server becomes second hop where it was first, and keeps its connections. False: it disappears from the
-   * table, and its connections break.
+   * True: the server becomes second hop where it was first (with switched roles: the other way round), and keeps its
+   * connections. False: it disappears from the table, and its connections break.
    */
   readonly keepSecondHop: boolean;
+  /** Default `tcp`. */
+  readonly roles?: HopRoles;
 }
 
 /**
  * Takes a server out of all first slots. The others take over in proportion to the first slots they have.
  * @throws TableError `unknown-server`; `no-servers` when nobody is left
  */
-export function drain(table: ForwardingTable, dip: number, { keepSecondHop }: DrainOptions): ForwardingTable {
+export function drain(
+  table: ForwardingTable,
+  dip: number,
+  { keepSecondHop, roles = 'tcp' }: DrainOptions,
+): ForwardingTable {
+  if (roles === 'udp') return drainSwitched(table, dip, keepSecondHop);
   const counts = table.servers();
   if (!counts.some((server) => server.dip === dip)) {
     throw new TableError('unknown-server', `${formatIpv4(dip)} is not in the table: give one of its servers`);
@@ -132,11 +143,18 @@ export function swapHops(table: ForwardingTable, fraction: number, seed = 0): Fo
 
 /**
  * Brings a server in: it becomes first hop in an equal share of the buckets, taken from the others in proportion to
- * what they have, and who was first becomes second. A server that is being drained comes back the same way.
+ * what they have, and who was first becomes second (with switched roles: it becomes second). A server that is being
+ * drained comes back the same way.
  * @throws TableError `duplicate-server` when it has first slots already; `too-many-servers` when its share is empty
  */
-export function addServer(table: ForwardingTable, dip: number, seed = 0): ForwardingTable {
+export function addServer(
+  table: ForwardingTable,
+  dip: number,
+  seed = 0,
+  roles: HopRoles = 'tcp',
+): ForwardingTable {
   checkServers([{ dip, weight: 1 }]);
+  if (roles === 'udp') return addSwitched(table, dip, seed);
   const donors = table.servers().filter(({ first }) => first > 0);
   if (donors.some((server) => server.dip === dip)) {
     throw new TableError(
@@ -176,8 +194,12 @@ export function addServer(table: ForwardingTable, dip: number, seed = 0): Forwar
   return nextTable(table, slots);
 }
 
-/** Forgets all second hops: connections that still live there break. */
-export function clearSecondHops(table: ForwardingTable): ForwardingTable {
+/**
+ * One hop per bucket: the one that gets new connections. Those that still live on the other break.
+ * @param roles with `udp`, second hops move up instead of being forgotten
+ */
+export function clearSecondHops(table: ForwardingTable, roles: HopRoles = 'tcp'): ForwardingTable {
+  if (roles === 'udp') return settleSwitched(table);
   const slots = copySlots(table);
   for (let at = 1; at < slots.length; at += 2) slots[at] = 0;
   return nextTable(table, slots);
@@ -208,50 +230,4 @@ function inherit(
   // Nobody who has something left is second hop in any of the rest: it would have moved up there.
   const heirs = shuffle(repeatEach([...quotas.keys()], [...quotas.values()]), seed + 1);
   for (const [index, bucket] of rest.entries()) slots[2 * bucket] = heirs[index];
-}
-
-function checkServers(servers: readonly Required<ServerWeight>[]): void {
-  if (servers.length === 0) throw new TableError('no-servers', 'a table needs at least one server');
-  for (const [index, { dip, weight }] of servers.entries()) {
-    if (!Number.isInteger(dip) || dip <= 0 || dip > 0xffff_ffff) {
-      throw new TableError('bad-address', `${dip} is no DIP: give an IPv4 address other than 0.0.0.0`);
-    }
-    if (!(weight > 0 && weight <= MAX_WEIGHT)) {
-      throw new TableError(
-        'bad-weight',
-        `${formatIpv4(dip)} has weight ${weight}: give a number above 0, up to ${MAX_WEIGHT}`,
-      );
-    }
-    if (dip === servers[index - 1]?.dip) {
-      throw new TableError('duplicate-server', `${formatIpv4(dip)} is given twice: give each server once`);
-    }
-  }
-}
-
-function copySlots(table: ForwardingTable): Uint32Array {
-  const slots = newSlots(table.bucketCount);
-  slots.set(table.slots);
-  return slots;
-}
-
-function bucketsWhere(slots: Uint32Array, test: (first: number, second: number) => boolean): number[] {
-  const buckets: number[] = [];
-  for (let bucket = 0; 2 * bucket < slots.length; bucket++) {
-    if (test(slots[2 * bucket], slots[2 * bucket + 1])) buckets.push(bucket);
-  }
-  return buckets;
-}
-
-function repeatEach(values: readonly number[], times: readonly number[]): number[] {
-  return values.flatMap((value, index) => new Array<number>(times[index]).fill(value));
-}
-
-function nextTable(table: ForwardingTable, slots: Uint32Array): ForwardingTable {
-  refuseBadRow(slots, 'the table cannot be edited');
-  return new ForwardingTable({
-    trafficset: table.trafficset,
-    version: table.version + 1,
-    hashKey: table.hashKey,
-    slots,
-  });
 }

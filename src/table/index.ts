@@ -22,6 +22,8 @@ export {
   clearSecondHops,
   type DrainOptions,
   drain,
+  HOP_ROLES,
+  type HopRoles,
   type MakeTableOptions,
   makeTable,
   type ServerWeight,

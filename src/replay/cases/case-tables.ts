@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ServerConfig } from '../../table/cluster.js';
-import { addServer, clearSecondHops, drain, makeTable, swapHops } from '../../table/edit.js';
+import { addServer, clearSecondHops, drain, HOP_ROLES, makeTable, swapHops } from '../../table/edit.js';
 import { TableError } from '../../table/errors.js';
 import { ForwardingTable, HASH_KEY_LENGTH, newSlots } from '../../table/forwarding-table.js';
 import { type ProblemReport, strictShape } from '../../table/yaml.js';
@@ -21,6 +21,7 @@ export const caseTableShape = strictShape({
   from: z.string().optional(),
   drain: serverName.optional(),
   add: serverName.optional(),
+  roles: z.enum(HOP_ROLES).default('tcp'),
   swap: z.number().min(0).max(1).optional(),
   clear_second_hops: z.literal(true).optional(),
   buckets: z.int().min(1).max(65536).default(256),
@@ -97,14 +98,14 @@ function earlier(name: string, made: ReadonlyMap<string, ForwardingTable>): Forw
 }
 
 function edited(
-  { clear_second_hops, add, drain: leaving, swap, seed }: CaseTable,
+  { clear_second_hops, add, drain: leaving, swap, seed, roles }: CaseTable,
   from: ForwardingTable,
   dipOf: (name: string) => number,
 ): ForwardingTable {
   let table = from;
-  if (clear_second_hops === true) table = clearSecondHops(table);
-  if (add !== undefined) table = addServer(table, dipOf(add), seed);
-  if (leaving !== undefined) table = drain(table, dipOf(leaving), { keepSecondHop: true });
+  if (clear_second_hops === true) table = clearSecondHops(table, roles);
+  if (add !== undefined) table = addServer(table, dipOf(add), seed, roles);
+  if (leaving !== undefined) table = drain(table, dipOf(leaving), { keepSecondHop: true, roles });
   if (swap !== undefined) table = swapHops(table, swap, seed);
   return table;
 }
