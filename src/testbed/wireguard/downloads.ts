@@ -8,8 +8,8 @@ import { streamDigest } from '../stream.js';
 import { waitUntil } from '../wait.js';
 import { TUNNEL_SERVER } from './plan.js';
 
-/** Read at once, and how often: 30 kB per second. */
-const SIP = 3000;
+/** Read at once, and how often: 15 kB per second. */
+const SIP = 1500;
 const PAUSE_MS = 100;
 
 /**

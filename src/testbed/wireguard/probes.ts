@@ -19,40 +19,33 @@ export async function whoAnswers(
     ...['curl', '--silent', '--globoff', '--max-time', String(seconds)],
     `http://${host}/`,
   ]);
-  return new Map([...answers].filter(([, answer]) => answer !== ''));
+  return new Map(answers);
 }
 
-/** Clients whose tunnel answers a ping within so many seconds. */
+/** Clients whose tunnel answers a ping within so many (whole) seconds. */
 export async function whoIsReached(
   clients: readonly number[],
   family: Family,
   seconds: number,
 ): Promise<number[]> {
   const answers = await askAll(clients, [
-    ...['ping', '-n', '-c', '1', '-w', String(seconds)],
+    ...['ping', '-n', '-q', '-i', '0.2', '-c', '1', '-w', String(seconds)],
     TUNNEL_SERVER[family],
   ]);
-  return [...answers].filter(([, answer]) => answer.includes('1 received')).map(([client]) => client);
+  return answers.map(([client]) => client);
 }
 
-/** Runs a command in the namespace of every client at the same time. @returns what it printed, by client */
-async function askAll(
-  clients: readonly number[],
-  command: readonly string[],
-): Promise<ReadonlyMap<number, string>> {
+/**
+ * Runs a command in the namespace of every client at the same time.
+ * @returns for each client where it succeeded, the first line that it printed
+ */
+async function askAll(clients: readonly number[], command: readonly string[]): Promise<[number, string][]> {
   const asked = clients.map((client) => {
     const [program, args] = inNamespace(clientName(client), command);
-    return `printf '%s %s\\n' ${client} "$(${[program, ...args].join(' ')} 2>/dev/null | tr '\\n' ' ')" &\n`;
+    const line = [program, ...args].map((word) => `'${word}'`).join(' ');
+    return `(answer=$(${line} 2>/dev/null) && echo "client ${client} $answer") &\n`;
   });
   // One shell for all: a process of ours for each would take longer than the answers.
   const { stdout } = await run('sh', [], `${asked.join('')}wait\n`);
-  return new Map(
-    stdout
-      .trim()
-      .split('\n')
-      .map((line) => {
-        const space = line.indexOf(' ');
-        return [Number(line.slice(0, space)), line.slice(space + 1).trim()];
-      }),
-  );
+  return [...stdout.matchAll(/^client (\d+) (.*)$/gm)].map(([, client, answer]) => [Number(client), answer]);
 }

@@ -19,9 +19,9 @@ export const add: Scenario = {
     const name = serverName(added);
 
     await tunnels.forgetAll();
-    await fleet.publish(drainTable(full, dip, { keepSecondHop: false }));
+    await fleet.publish(drainTable(full, dip, { keepSecondHop: false, roles: 'udp' }));
     await freshSessions(dataCenter, tunnels, ROAMERS);
-    const withNew = addServer(fleet.tableOf(TRAFFICSET), dip, { roles: 'udp' });
+    const withNew = addServer(fleet.tableOf(TRAFFICSET), dip, 0, 'udp');
     const seen = await throughChange(dataCenter, tunnels, {
       table: withNew,
       newcomersId: clientIdFor(withNew, added, 'second'),

@@ -1,4 +1,4 @@
-import { clientName, type Family } from '../../addresses.js';
+import { clientName, type Family, serverName } from '../../addresses.js';
 import type { DataCenter } from '../../data-center.js';
 import { fragmentCounts } from '../../wireguard/ip-counters.js';
 import { type Tunnels, tunnelsOf } from '../../wireguard/tunnels.js';
@@ -73,7 +73,7 @@ async function uploadInFragments(dataCenter: DataCenter, tunnels: Tunnels, famil
   const fleet = dataCenter.requireFleet();
   await freshSessions(dataCenter, tunnels, [NARROW_CLIENT], { family });
   const baselines = await baselinesOf(tunnels, [NARROW_CLIENT]);
-  const server = baselines.get(NARROW_CLIENT)?.server ?? '';
+  const server = serverName(baselines.get(NARROW_CLIENT)?.server ?? 0);
   const before = {
     client: await fragmentCounts(clientName(NARROW_CLIENT), family),
     server: await fragmentCounts(server, family),

@@ -28,8 +28,8 @@ export interface JourneyStep {
   readonly broken: ReadonlyMap<number, string>;
 }
 
-/** At the pace of {@link TunnelDownload} this takes fifty seconds, or as long as it must. */
-const BYTES = 1_500_000;
+/** At the pace of {@link TunnelDownload} this takes a minute. */
+const BYTES = 1_000_000;
 
 /**
  * @param patience.probeS seconds until a silent tunnel counts as broken

@@ -70,7 +70,7 @@ async function shrink(dataCenter: DataCenter, tunnels: Tunnels, family: Family):
   const { network } = dataCenter;
   await freshSessions(dataCenter, tunnels, [NARROW_CLIENT], { family });
   const baselines = await baselinesOf(tunnels, [NARROW_CLIENT]);
-  const server = baselines.get(NARROW_CLIENT)?.server ?? '';
+  const server = serverName(baselines.get(NARROW_CLIENT)?.server ?? 0);
   const [running] = await TunnelDownload.startAll([NARROW_CLIENT], BYTES);
   await network.setAccessMtu(NARROW_CLIENT, NARROW_MTU);
   const download = await running.finish(STALL_MS);

@@ -8,7 +8,7 @@ import type { Fleet } from '../../fleet.js';
 import { bucketOfKey } from '../../owner.js';
 import { waitUntil } from '../../wait.js';
 import type { ClientPath } from '../../wireguard/configuration.js';
-import { whoAnswers } from '../../wireguard/probes.js';
+import { whoIsReached } from '../../wireguard/probes.js';
 import type { Tunnels } from '../../wireguard/tunnels.js';
 
 /** What the scenarios of the roaming suite have in common: who takes part, and how a session is watched. */
@@ -81,25 +81,26 @@ export async function waitForSessions(fleet: Fleet, count: number): Promise<void
 
 /** A session as it was when a scenario began. */
 export interface Baseline {
-  readonly server: string;
+  /** The server that holds it, by number. */
+  readonly server: number;
   /** Seconds since 1970. */
   readonly handshake: number;
 }
 
-/** Asks through every tunnel who answers. @throws {TestbedError} when a tunnel does not work */
+/** The sessions of these clients. @throws {TestbedError} when a client has none, or one with several servers */
 export async function baselinesOf(
   tunnels: Tunnels,
   clients: readonly number[],
 ): Promise<ReadonlyMap<number, Baseline>> {
-  const [answers, readings] = [await whoAnswers(clients, 4, PATIENCE_S), await tunnels.read(clients)];
+  const readings = await tunnels.read(clients);
   return new Map(
     clients.map((client) => {
-      const server = answers.get(client);
-      const handshake = readings.get(client)?.latestHandshake;
-      if (server === undefined || handshake === undefined) {
-        throw new TestbedError(`nobody answers in the tunnel of client ${client}`);
+      const { latestHandshake = 0, servers = [] } = readings.get(client) ?? {};
+      const [server, ...others] = servers;
+      if (server === undefined || others.length > 0) {
+        throw new TestbedError(`client ${client} has sessions with ${servers.length} servers, not with one`);
       }
-      return [client, { server, handshake }];
+      return [client, { server, handshake: latestHandshake }];
     }),
   );
 }
@@ -109,22 +110,24 @@ export const PATIENCE_S = 10;
 /** Seconds after which WireGuard renews keys of its own accord (REKEY_AFTER_TIME), less what rounding can hide. */
 const REKEY_S = 119;
 
-/** Why a session did not survive, by client; those that did are not in it. */
+/**
+ * Why a session did not survive, by client; those that did are not in it. Whatever answers a ping had the keys of the
+ * session: it is the same one when there was no handshake since.
+ */
 export async function brokenSessions(
   tunnels: Tunnels,
   baselines: ReadonlyMap<number, Baseline>,
   patienceS: number = PATIENCE_S,
 ): Promise<ReadonlyMap<number, string>> {
   const clients = [...baselines.keys()];
-  const answers = await whoAnswers(clients, 4, patienceS);
+  const reached = new Set(await whoIsReached(clients, 4, patienceS));
   const readings = await tunnels.read(clients);
   const broken = new Map<number, string>();
   for (const [client, { server, handshake }] of baselines) {
-    const answer = answers.get(client);
-    const now = readings.get(client)?.latestHandshake ?? 0;
-    const later = now - handshake;
-    if (answer === undefined) broken.set(client, 'no answer');
-    else if (answer !== server) broken.set(client, `moved from ${server} to ${answer}`);
+    const { latestHandshake = 0, servers = [] } = readings.get(client) ?? {};
+    const later = latestHandshake - handshake;
+    if (!reached.has(client)) broken.set(client, 'no answer');
+    else if (servers.some((other) => other !== server)) broken.set(client, 'moved to another server');
     else if (later > 0 && later < REKEY_S) broken.set(client, 'a new handshake');
   }
   return broken;

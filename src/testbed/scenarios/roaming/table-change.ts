@@ -1,4 +1,5 @@
 import type { ForwardingTable } from '../../../table/forwarding-table.js';
+import { serverName } from '../../addresses.js';
 import type { DataCenter } from '../../data-center.js';
 import { TunnelDownload } from '../../wireguard/downloads.js';
 import { whoAnswers } from '../../wireguard/probes.js';
@@ -57,7 +58,7 @@ export async function throughChange(
   await waitForSessions(fleet, ROAMERS.length + 1);
   const newcomerOn = (await whoAnswers([NEWCOMER], 4, PATIENCE_S)).get(NEWCOMER) ?? null;
   return {
-    servers: tally([...baselines.values()].map(({ server }) => server)),
+    servers: tally([...baselines.values()].map(({ server }) => serverName(server))),
     broken,
     downloads: downloads.length,
     downloadFailures: outcomes.flatMap((outcome) => outcome ?? []),

@@ -34,11 +34,8 @@ export const tunnel: Scenario = {
     await freshSessions(dataCenter, tunnels, ROAMERS);
 
     const reached: number[][] = [];
-    const answers: ReadonlyMap<number, string>[] = [];
-    for (const family of FAMILIES) {
-      reached.push(await whoIsReached(ROAMERS, family, PATIENCE_S));
-      answers.push(await whoAnswers(ROAMERS, family, PATIENCE_S));
-    }
+    for (const family of FAMILIES) reached.push(await whoIsReached(ROAMERS, family, PATIENCE_S));
+    const answers = await whoAnswers(ROAMERS, 6, PATIENCE_S);
     const downloads = await TunnelDownload.startAll(ROAMERS, BYTES);
     const outcomes = await Promise.all(downloads.map((download) => download.finish(STALL_MS)));
     const packets = since(before, await countSessionPackets(fleet));
@@ -47,9 +44,9 @@ export const tunnel: Scenario = {
     const table = fleet.tableOf(TRAFFICSET);
     const astray = ROAMERS.filter((client) => {
       const named = ownerOfId(table, tunnels.clientId(client) ?? '');
-      return answers.some((byClient) => byClient.get(client) !== named);
+      return answers.get(client) !== named;
     });
-    const servers = tally(answers[0].values());
+    const servers = tally(answers.values());
     const judgement = new Judgement();
     FAMILIES.forEach((family, index) => {
       const silent = ROAMERS.length - reached[index].length;
