@@ -188,14 +188,15 @@ export class Redirector {
     }
 
     const hop = nextHop < hopCount ? data.getInt32(udp + HOPS_AT + nextHop * PER_HOP) : 0;
-    batch.nextHop[i] = hop;
     if (kind === PACKET_CLASS.LaterFragment) {
+      batch.nextHop[i] = hop;
       this.fragments.addLater(i);
       return WAITS;
     }
     if (kind === PACKET_CLASS.FirstFragment) this.fragments.addFirst(classifier, i, this.now);
     // A hop outside the underlay is a lie: following it would make this server a reflector.
     if (hop !== 0 && !state.isUnderlay(hop)) return VERDICT.DropHopList;
+    batch.nextHop[i] = hop;
     const trafficset = state.trafficsets[index];
     let isSession = 0;
     if (trafficset.ownerRule === BY_SESSIONS) {

@@ -66,11 +66,16 @@ static inline enum packet_class classify(struct classified *out, const struct st
   out->trafficset = -1;
   if (!ip_parse(packet, data, offset, limit, false)) return CLASS_MALFORMED_IP;
 
-  bool has_ports = packet->fragment == FRAGMENT_NONE &&
-                   (packet->protocol == PROTOCOL_TCP || packet->protocol == PROTOCOL_UDP);
+  bool is_ported = packet->protocol == PROTOCOL_TCP || packet->protocol == PROTOCOL_UDP;
+  bool has_ports = packet->fragment == FRAGMENT_NONE && is_ported;
   if (has_ports || packet->fragment != FRAGMENT_NONE) {
     int port = has_ports && packet->end - packet->transport >= 4 ? get16(data + packet->transport + 2) : ANY_PORT;
     int match = match_destination(&state->vips, packet, port);
+    /* No trafficset of the workload follows fragments: the first one tells whose it is, and is dropped. */
+    if (packet->fragment == FRAGMENT_FIRST && is_ported && packet->end - packet->transport >= 4) {
+      int own = match_destination(&state->vips, packet, get16(data + packet->transport + 2));
+      if (own >= 0) match = own;
+    }
     if (match < 0) return match == NOT_VIP ? CLASS_NOT_VIP : CLASS_NO_SERVICE;
     out->trafficset = match;
     if (packet->fragment != FRAGMENT_NONE) return CLASS_FRAGMENT;

@@ -69,9 +69,10 @@ static enum icmp_class read_icmp(const struct ip_packet *packet, struct flow *fl
   struct ip_packet quote;
   if (!ip_parse(&quote, data, start + ICMP_HEADER, packet->end, true)) return ICMP_MALFORMED;
   if (quote.version != packet->version) return ICMP_MALFORMED;
-  if (quote.protocol != PROTOCOL_TCP && quote.protocol != PROTOCOL_UDP) return ICMP_OTHER;
+  bool has_ports = quote.protocol == PROTOCOL_TCP || quote.protocol == PROTOCOL_UDP;
+  if (!has_ports && quote.protocol != PROTOCOL_ESP) return ICMP_OTHER;
   if (quote.fragment == FRAGMENT_LATER) return ICMP_FRAGMENT_ERROR;
-  if (quote.end - quote.transport < 4) return ICMP_MALFORMED;
+  if (has_ports && quote.end - quote.transport < 4) return ICMP_MALFORMED;
 
   int addresses = quote.offset + (quote.version == 4 ? 12 : 8);
   flow->data = data;
@@ -79,8 +80,8 @@ static enum icmp_class read_icmp(const struct ip_packet *packet, struct flow *fl
   flow->protocol = quote.protocol;
   flow->source_offset = addresses + (quote.version == 4 ? 4 : 16);
   flow->destination_offset = addresses;
-  flow->source_port = get16(data + quote.transport + 2);
-  flow->destination_port = get16(data + quote.transport);
+  flow->source_port = has_ports ? get16(data + quote.transport + 2) : 0;
+  flow->destination_port = has_ports ? get16(data + quote.transport) : 0;
   flow->tcp_flags = 0;
   flow->sequence = 0;
   flow->quoted = true;
