@@ -28,10 +28,9 @@ export async function readAllPeers(): Promise<ReadonlyMap<string, PeerReading[]>
   return peers;
 }
 
-/** The peers of one interface. @throws {TestbedError} */
-export async function readPeers(name: string): Promise<PeerReading[]> {
-  const { stdout } = await run('wg', ['show', name, 'dump']);
-  return stdout.split('\n').flatMap((line) => parsePeer(line) ?? []);
+/** The peers in what `wg show INTERFACE dump` prints. */
+export function parsePeers(dump: string): PeerReading[] {
+  return dump.split('\n').flatMap((line) => parsePeer(line) ?? []);
 }
 
 /** Peers have eight columns; the line of the interface itself has four, and is null here. */

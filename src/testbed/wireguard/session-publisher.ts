@@ -1,7 +1,10 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { TestbedError } from '../errors.js';
 import { writeJsonLine } from '../json-lines.js';
-import { type PeerReading, readPeers } from './dump.js';
+import { type PeerReading, parsePeers } from './dump.js';
+import { replaceFile } from './replace-file.js';
 
 /**
  * What a WireGuard service runs beside a Twohop node: it tells the node which sessions this server holds, so that the
@@ -21,23 +24,29 @@ export interface PublisherOptions {
 
 /** Seconds after which neither side uses the keys of a handshake any more (REJECT_AFTER_TIME). */
 const SESSION_LIFE = 180;
-const PAUSE_MS = 200;
 
-/** Publishes an empty set at once, says that it is ready, and follows the interface until it is killed. */
-export async function publishSessions(options: PublisherOptions): Promise<never> {
+/** Shows the interface five times a second, each time with an empty line behind; ends when nobody listens any more. */
+const WATCH = 'while wg show "$1" dump && echo; do sleep 0.2; done';
+
+/** Publishes an empty set at once, says that it is ready, and follows the interface for as long as it is there. */
+export async function publishSessions(options: PublisherOptions): Promise<void> {
   let published = '';
   replaceFile(options.file, published);
   writeJsonLine(process.stdout, { ready: options.interface });
-  for (;;) {
-    const peers = await readPeers(options.interface);
+  // One shell that stays: to start a process costs us more than it costs a shell.
+  const watch = spawn('sh', ['-c', WATCH, 'sh', options.interface], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let dump = '';
+  for await (const line of createInterface({ input: watch.stdout })) {
+    dump += `${line}\n`;
+    if (line !== '') continue;
     const clientIds = parseClientIds(readFileSync(options.clientIds, 'utf8'));
-    const set = sessionSet(peers, clientIds, options, Date.now() / 1000);
-    if (set !== published) {
-      replaceFile(options.file, set);
-      published = set;
-    }
-    await sleep(PAUSE_MS);
+    const set = sessionSet(parsePeers(dump), clientIds, options, Date.now() / 1000);
+    dump = '';
+    if (set === published) continue;
+    replaceFile(options.file, set);
+    published = set;
   }
+  throw new TestbedError(`wg shows no ${options.interface} any more`);
 }
 
 /**
@@ -76,11 +85,4 @@ function parseClientIds(text: string): ReadonlyMap<string, string> {
       .filter((line) => line !== '')
       .map((line) => line.split(' ') as [string, string]),
   );
-}
-
-/** Readers see the old file or the new one, never a part of either. */
-function replaceFile(file: string, text: string): void {
-  const draft = `${file}.new`;
-  writeFileSync(draft, text);
-  renameSync(draft, file);
 }

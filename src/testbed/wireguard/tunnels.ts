@@ -1,4 +1,3 @@
-import { renameSync, writeFileSync } from 'node:fs';
 import { serverLink, vip } from '../addresses.js';
 import type { DataCenter } from '../data-center.js';
 import { TestbedError } from '../errors.js';
@@ -17,6 +16,7 @@ import {
   tunnelAddress,
   WIREGUARD_PORT,
 } from './plan.js';
+import { replaceFile } from './replace-file.js';
 import type { PublisherOptions } from './session-publisher.js';
 import { stampScript, unstampScript } from './stamp.js';
 
@@ -147,9 +147,7 @@ export class Tunnels {
     const text = [...this.clientIds]
       .map(([client, id]) => `${this.keyOf(client).publicKey} ${id}\n`)
       .join('');
-    const draft = `${this.clientIdsFile}.new`;
-    writeFileSync(draft, text);
-    renameSync(draft, this.clientIdsFile);
+    replaceFile(this.clientIdsFile, text);
   }
 }
 
