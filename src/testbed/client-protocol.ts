@@ -58,6 +58,20 @@ export interface LoadReport {
   readonly failures: readonly Attempt[];
 }
 
+/** What came of one datagram in a UDP flow. */
+export interface FlowAnswer extends Tuple {
+  /** Of the flow, unique per client. */
+  readonly id: number;
+  /** Who answered; null when nobody did, however often it was sent. */
+  readonly server: string | null;
+  /** How many datagrams of this flow have come to the socket that answered, by its own account. */
+  readonly count: number;
+  /** How often it was sent. */
+  readonly tries: number;
+  /** The server got the bytes that were sent; also true when it gives no account of them. */
+  readonly intact: boolean;
+}
+
 /** Operation -> what it takes and what it gives. */
 export interface ClientOperations {
   /** Opens `count` new connections, in turn to each of `targets`, one request each. */
@@ -96,6 +110,20 @@ export interface ClientOperations {
     response: null;
   };
   'load-stop': { request: Record<never, never>; response: LoadReport };
+  /** Opens UDP flows from the local ports given and sends one datagram of `bytes` in each, one after another. */
+  'flows-open': {
+    request: {
+      readonly flows: ReadonlyArray<{ readonly localPort: number; readonly remote: Endpoint }>;
+      readonly bytes: number;
+    };
+    response: FlowAnswer[];
+  };
+  /** Sends one datagram of `bytes` in each of the flows named, one after another; answers in their order. */
+  'flows-ask': {
+    request: { readonly ids: readonly number[]; readonly bytes: number };
+    response: FlowAnswer[];
+  };
+  'flows-close': { request: { readonly ids: readonly number[] }; response: null };
 }
 
 export type ClientOperation = keyof ClientOperations;

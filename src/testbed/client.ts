@@ -6,6 +6,7 @@ import type {
   ClientOperations,
   ClientRequest,
   Endpoint,
+  FlowAnswer,
   Held,
   LoadReport,
   Outcome,
@@ -14,6 +15,7 @@ import type {
 import { type HeldConnection, reasonOf, tupleOf } from './held-connection.js';
 import { makeHeld } from './held-kinds.js';
 import { readJsonLines, writeJsonLine } from './json-lines.js';
+import { UdpFlow } from './udp-flow.js';
 
 /**
  * The client process in a client's namespace. It does with ordinary kernel sockets what it is told on standard
@@ -42,6 +44,7 @@ type Request<Operation extends ClientOperation> = ClientOperations[Operation]['r
 
 class Client {
   private readonly held = new Map<number, HeldConnection>();
+  private readonly flows = new Map<number, UdpFlow>();
   private nextId = 1;
   private load: Load | null = null;
 
@@ -59,6 +62,12 @@ class Client {
         return this.startLoad(request as Request<'load-start'>);
       case 'load-stop':
         return this.stopLoad();
+      case 'flows-open':
+        return this.openFlows(request as Request<'flows-open'>);
+      case 'flows-ask':
+        return this.askFlows(request as Request<'flows-ask'>);
+      case 'flows-close':
+        return this.closeFlows(request as Request<'flows-close'>);
     }
   }
 
@@ -107,6 +116,37 @@ class Client {
     const load = this.load;
     this.load = null;
     return load.stop();
+  }
+
+  /** One after another: a service that forks for every flow takes its time. */
+  private async openFlows({ flows, bytes }: Request<'flows-open'>): Promise<FlowAnswer[]> {
+    const answers: FlowAnswer[] = [];
+    for (const { localPort, remote } of flows) {
+      const flow = await UdpFlow.open(this.nextId++, localPort, remote);
+      this.flows.set(flow.id, flow);
+      answers.push(await flow.ask(bytes));
+    }
+    return answers;
+  }
+
+  private async askFlows({ ids, bytes }: Request<'flows-ask'>): Promise<FlowAnswer[]> {
+    const answers: FlowAnswer[] = [];
+    for (const id of ids) answers.push(await this.flow(id).ask(bytes));
+    return answers;
+  }
+
+  private async closeFlows({ ids }: Request<'flows-close'>): Promise<null> {
+    for (const id of ids) {
+      this.flow(id).close();
+      this.flows.delete(id);
+    }
+    return null;
+  }
+
+  private flow(id: number): UdpFlow {
+    const flow = this.flows.get(id);
+    if (flow === undefined) throw new Error(`there is no UDP flow ${id}`);
+    return flow;
   }
 }
 

@@ -8,7 +8,7 @@ export type FailureMode = 'closed' | 'open';
 /** A trafficset of the data center, as cluster.yaml has it; its table file follows from its name. */
 export interface TrafficsetSpec {
   readonly name: string;
-  readonly kind: TrafficsetKind | 'udp-session';
+  readonly kind: TrafficsetKind;
   readonly protocols?: readonly string[];
   /** Default: all VIPs of both families. */
   readonly vips?: readonly string[];

@@ -17,13 +17,10 @@ import { Daemon } from './daemon.js';
 import { TestbedError } from './errors.js';
 import { CLI_ENTRY } from './locations.js';
 import { getOverUnixSocket, Metrics, parseMetrics } from './metrics.js';
-import { waitUntil } from './wait.js';
+import { START_MS, waitUntil } from './wait.js';
 
 /** More than a hundred per server, for as many servers as the testbed takes. */
 const BUCKETS = 4096;
-
-/** Network set-up waits for all other set-up on the machine: the kernel changes one interface at a time. */
-const NODE_START_MS = 60_000;
 
 /** The nodes of all servers, and the forwarding tables they share: one per trafficset. */
 export class Fleet {
@@ -117,7 +114,7 @@ export class Fleet {
         if (!node.running) throw node.failure();
         return (await healthy(name)) && (await this.usesCurrentTables(server));
       },
-      NODE_START_MS,
+      START_MS,
     );
   }
 

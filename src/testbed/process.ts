@@ -13,6 +13,11 @@ try {
       await serveUntilKilled(args[0] ?? '');
       break;
     }
+    case 'udp-service': {
+      const { serveUdpUntilKilled } = await import('./udp-service.js');
+      await serveUdpUntilKilled(args[0] ?? '', args.slice(1));
+      break;
+    }
     case 'client': {
       const { serveClient } = await import('./client.js');
       serveClient();

@@ -11,6 +11,7 @@ import { TestbedError } from './errors.js';
 export const PACKAGES = {
   ip: 'iproute2',
   tc: 'iproute2',
+  ss: 'iproute2',
   nsenter: 'util-linux',
   unshare: 'util-linux',
   setpriv: 'util-linux',
@@ -20,6 +21,11 @@ export const PACKAGES = {
   conntrack: 'conntrack',
   wg: 'wireguard-tools',
   'wireguard-go': 'wireguard-go',
+  nsd: 'nsd',
+  'nsd-control': 'nsd',
+  dnsperf: 'dnsperf',
+  dig: 'bind9-dnsutils',
+  socat: 'socat',
 } as const;
 
 export type Tool = keyof typeof PACKAGES;

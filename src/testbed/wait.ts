@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TestbedError } from './errors.js';
 
+/** For processes that start: there are many at the same time, on a machine that may have other work. */
+export const START_MS = 60_000;
+
 /**
  * Probes until `probe` says yes. The pause grows a little, so that quick things are noticed quickly and slow ones
  * are not hindered.

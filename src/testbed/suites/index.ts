@@ -1,10 +1,11 @@
 import { TestbedError } from '../errors.js';
 import { roaming } from './roaming.js';
 import type { Suite } from './suite.js';
+import { udp } from './udp.js';
 import { web } from './web.js';
 
 /** All demonstrations; the first is the default. */
-export const SUITES: readonly Suite[] = [web, roaming];
+export const SUITES: readonly Suite[] = [web, udp, roaming];
 
 export const DEFAULT_SUITE = web;
 

@@ -1,0 +1,109 @@
+import { writeFile } from 'node:fs/promises';
+import { type Family, vip } from './addresses.js';
+import type { Site } from './site.js';
+import { START_MS, waitUntil } from './wait.js';
+
+/** UDP services with flows, each with a trafficset of its own: what they do with their sockets is what differs. */
+export interface FlowService {
+  /** Name of the trafficset. */
+  readonly trafficset: string;
+  readonly port: number;
+  /** For people. */
+  readonly title: string;
+  /** A socket per flow, connected to its client, tells the node that the flow lives here. */
+  readonly connected: boolean;
+}
+
+const NODE: FlowService = {
+  trafficset: 'flows-node',
+  port: 7000,
+  title: 'Node, a connected socket per flow',
+  connected: true,
+};
+
+const SOCAT_CONNECTED: FlowService = {
+  trafficset: 'flows-socat',
+  port: 7001,
+  title: 'socat UDP-LISTEN, connected sockets',
+  connected: true,
+};
+
+const SOCAT_UNCONNECTED: FlowService = {
+  trafficset: 'flows-unconnected',
+  port: 7002,
+  title: 'socat UDP-RECVFROM, unconnected sockets',
+  connected: false,
+};
+
+export const FLOW_SERVICES = [NODE, SOCAT_CONNECTED, SOCAT_UNCONNECTED] as const;
+/** The one that gives an account of the bytes it got. */
+export const THOROUGH = NODE;
+
+const FAMILIES: readonly Family[] = [4, 6];
+
+export const flowVip = (family: Family): string => vip(7, family);
+
+/**
+ * Each takes one datagram from an unconnected socket, answers, and gives way to the next; several, so that one is
+ * always there. Not one with `fork`: in socat 1.7.4 it waits for ever, now and then, for a child that is done.
+ */
+const UNCONNECTED_SOCKETS = 2;
+
+/**
+ * Answers as udp-service.ts does, without length and checksum: what a flow's socket gets is its standard input, and
+ * ends with the flow. Echo writes each answer by itself, so that it becomes one datagram.
+ */
+const ANSWER = `n=0
+while read -r token rest; do
+  n=$((n + 1))
+  echo "$1 $n $token"
+done
+`;
+
+/** Starts all of them on a server; resolves when they take datagrams. */
+export async function startFlowServices(server: Site): Promise<void> {
+  const script = server.file('answer.sh');
+  await writeFile(script, ANSWER);
+  const answer = `EXEC:sh ${script} ${server.name}`;
+  for (const family of FAMILIES) {
+    const bound = flowVip(family);
+    const address = family === 4 ? `bind=${bound}` : `bind=[${bound}],ipv6only`;
+    server.start(`socat-connected-${family}`, [
+      // Silent flows end, as those of any UDP service.
+      ...[
+        'socat',
+        '-T',
+        '60',
+        `UDP${family}-LISTEN:${SOCAT_CONNECTED.port},${address},reuseaddr,fork`,
+        answer,
+      ],
+    ]);
+    for (let each = 1; each <= UNCONNECTED_SOCKETS; each++) {
+      // The datagram is the end of its input; a shell may take a while to answer it.
+      const one = `socat -t 10 UDP${family}-RECVFROM:${SOCAT_UNCONNECTED.port},${address},reuseport '${answer}'`;
+      server.start(`socat-unconnected-${family}-${each}`, ['sh', '-c', `while :; do ${one}; done`]);
+    }
+  }
+  const node = server.startRole(
+    'udp-service',
+    'udp-service',
+    server.name,
+    `${NODE.port}`,
+    ...FAMILIES.map(flowVip),
+  );
+  await node.ready();
+  await waitUntil(
+    `the UDP services of ${server.name} to have their sockets`,
+    async () => {
+      const { stdout } = await server.script('ss -Hlun');
+      const names = FLOW_SERVICES.flatMap(({ port }) => FAMILIES.map((family) => socketName(family, port)));
+      return names.every((name) => stdout.includes(name));
+    },
+    START_MS,
+  );
+}
+
+/** As ss prints it. */
+function socketName(family: Family, port: number): string {
+  return family === 4 ? `${flowVip(4)}:${port}` : `[${flowVip(6)}]:${port}`;
+}
