@@ -20,7 +20,10 @@ import { replaceFile } from './replace-file.js';
 import type { PublisherOptions } from './session-publisher.js';
 import { stampScript, unstampScript } from './stamp.js';
 
-/** What a client's end says of its tunnel. */
+/** A handshake that is lost is tried again after five seconds (REKEY_TIMEOUT). */
+const HANDSHAKES_MS = 30_000;
+
+/** What a client's end says of its tunnel, and who else says that it has one. */
 export interface TunnelReading {
   /** Seconds since 1970; 0 when there was no handshake. */
   readonly latestHandshake: number;
@@ -103,10 +106,14 @@ export class Tunnels {
         ]),
       ),
     );
-    await waitUntil(`handshakes of ${clients.length} clients`, async () => {
-      const readings = await this.read(clients);
-      return clients.every((client) => (readings.get(client)?.latestHandshake ?? 0) > 0);
-    });
+    await waitUntil(
+      `handshakes of ${clients.length} clients`,
+      async () => {
+        const readings = await this.read(clients);
+        return clients.every((client) => (readings.get(client)?.latestHandshake ?? 0) > 0);
+      },
+      HANDSHAKES_MS,
+    );
   }
 
   /** What both ends say about the tunnels of these clients. */

@@ -64,5 +64,7 @@ async function withFourTuple(dataCenter: DataCenter, tunnels: Tunnels): Promise<
   await tunnels.forgetAll();
   await tunnels.assignClientIds(clientIds);
   await fleet.reconfigure(before);
+  // The last step: who looks around afterwards finds tunnels that work.
+  await tunnels.connect(ROAMERS);
   return seen;
 }
