@@ -28,13 +28,14 @@ function section(title: string, lines: readonly string[]): string {
 }
 
 function lookupLines(lookup: LookupDetail): string[] {
-  const { dissector, key, hash, bucket, buckets, tableVersion, firstHop, secondHop } = lookup;
+  const { dissector, key, hash, bucket, buckets, tableVersion, firstHop, secondHop, named } = lookup;
   return [
     `flow key    ${grouped(key)} (${dissector}, ${key.length / 2} bytes)`,
     `hash        ${hash} (HalfSipHash-2-4 under the table's key)`,
     `bucket      ${bucket} of ${buckets} (the lowest ${Math.log2(buckets)} bits), table version ${tableVersion}`,
     `first hop   ${hopWords(firstHop)}`,
     `second hop  ${hopWords(secondHop)}`,
+    ...(named === null ? [] : [`named       ${hopWords(named)}: the packet itself names its server`]),
   ];
 }
 
@@ -43,13 +44,14 @@ function lookupLines(lookup: LookupDetail): string[] {
  * written, and the fields that a redirect changes.
  */
 function stepLines(step: ExplainedStep, index: number, steps: readonly ExplainedStep[]): string[] {
-  const { server, stage, verdict, reason, sentences, elsewhere, nextHop, bytes, layers } = step;
+  const { server, stage, verdict, reason, sentences, elsewhere, nextHop, copies, bytes, layers } = step;
   const lines = [`${server}, ${stage}: ${colors.bold(verdict)}: ${reason}`];
   lines.push(...sentences.map((sentence) => `  - ${sentence}`));
   for (const other of elsewhere.filter((candidate) => candidate.reason !== verdict)) {
     lines.push(`  * ${other.system}'s redirector: ${other.reason}: ${other.meaning}`);
   }
   if (bytes === null) return lines;
+  if (copies.length > 0) lines.push(`  copies go to ${copies.map(hopWords).join(', ')}`);
   if (nextHop === null) return [...lines, `  the kernel gets ${bytes.length} bytes: ${oneLine(layers)}`];
   lines.push(`  sent to ${hopWords(nextHop)}: ${bytes.length} bytes: ${oneLine(layers)}`);
   const before = index === 0 ? [] : wrapperOf(steps[index - 1].layers);

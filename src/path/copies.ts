@@ -15,6 +15,8 @@ import { Action, Verdict } from './verdict.js';
 /** Errors are short (RFC 1812 section 4.3.2.3: 576 bytes; RFC 4443 section 2.4: 1280). Longer ones are dropped. */
 export const LONGEST_ICMP_ERROR = 1500;
 
+const SOURCE_PORT = 0x8000;
+
 export class IcmpCopies {
   /** Filled by {@link fill}: every packet is to be sent. */
   batch: PacketBatch | null = null;
@@ -87,14 +89,15 @@ export class IcmpCopies {
   }
 
   private copy(state: PathState, from: PacketBatch, slot: number, dip: number, batch: PacketBatch): void {
-    const index = batch.count;
-    batch.push(from.packet(slot));
-    const version = batch.data.getUint8(batch.offset[index]) >>> 4;
-    const { port, self } = state;
-    const length = batch.length[index];
+    const index = batch.count++;
+    const start = from.offset[slot];
+    const length = from.length[slot];
+    const offset = batch.payloadOffset(index);
+    from.bytes.copy(batch.bytes, offset, start, start + length);
+    const version = batch.data.getUint8(offset) >>> 4;
     // No flow to keep in order: one source port for all.
-    encapsulate(batch.data, batch.offset[index], length, version, self, dip, 0x8000, port, 0, 0);
-    batch.offset[index] -= ENCAPSULATION_BASE;
+    encapsulate(batch.data, offset, length, version, state.self, dip, SOURCE_PORT, state.port, 0, 0);
+    batch.offset[index] = offset - ENCAPSULATION_BASE;
     batch.length[index] = length + ENCAPSULATION_BASE;
     batch.nextHop[index] = dip;
     batch.verdict[index] = Verdict.ForwardIcmpEverywhere;

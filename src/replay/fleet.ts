@@ -6,6 +6,7 @@ import { Redirector } from '../path/redirector.js';
 import { type PathConfig, PathState } from '../path/state.js';
 import type { ClusterConfig } from '../table/cluster.js';
 import type { ForwardingTable } from '../table/forwarding-table.js';
+import type { FleetSessions } from './sockets-file.js';
 
 /**
  * The whole fleet in one process, without a network: every server has the same forwarder and redirector that run in a
@@ -16,18 +17,23 @@ export class ReplayFleet {
   private readonly byDip: ReadonlyMap<number, ReplayServer>;
   private readonly byName: ReadonlyMap<string, ReplayServer>;
 
-  /** @param tables by trafficset; @param sockets by server */
+  /** @param tables by trafficset; @param sockets by server; @param sessions by server and trafficset */
   constructor(
     readonly cluster: ClusterConfig,
     readonly tables: ReadonlyMap<string, ForwardingTable>,
     sockets: ReadonlyMap<string, ListedSockets>,
+    sessions: FleetSessions = new Map(),
   ) {
     // The VIPs are compiled once for all.
     const config = pathConfigOf(cluster, 0, (name) => tables.get(name) ?? null);
     this.servers = cluster.servers.map(({ name, dip }) => {
       const own = sockets.get(name);
       if (own === undefined) throw new Error(`server ${name} has no list of sockets`);
-      return new ReplayServer(name, { ...config, dip }, own);
+      const trafficsets = config.trafficsets.map((trafficset) => ({
+        ...trafficset,
+        sessions: sessions.get(name)?.get(trafficset.name) ?? null,
+      }));
+      return new ReplayServer(name, { ...config, dip, trafficsets }, own);
     });
     this.byDip = new Map(this.servers.map((server) => [server.dip, server]));
     this.byName = new Map(this.servers.map((server) => [server.name, server]));

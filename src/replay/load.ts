@@ -26,11 +26,11 @@ export function loadFleet(files: FleetFiles): ReplayFleet {
       ({ name, table }) => [name, given.get(name) ?? readTableOf(name, table)] as const,
     ),
   );
-  const sockets =
-    files.sockets === null
-      ? makeSockets(LISTEN_EVERYWHERE, cluster, NO_REPORT, [])
-      : readSocketsFile(files.sockets, cluster);
-  return new ReplayFleet(cluster, tables, sockets);
+  if (files.sockets === null) {
+    return new ReplayFleet(cluster, tables, makeSockets(LISTEN_EVERYWHERE, cluster, NO_REPORT, []));
+  }
+  const { sockets, sessions } = readSocketsFile(files.sockets, cluster);
+  return new ReplayFleet(cluster, tables, sockets, sessions);
 }
 
 /** @throws TableError `unknown-server` with the names there are */

@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import { type ListedFlow, type ListedListener, ListedSockets } from '../io/listed-sockets.js';
+import { buildSessions, type SharedSessions } from '../path/session-set.js';
 import { parseIpv4, parseIpv6 } from '../table/address.js';
 import type { ClusterConfig } from '../table/cluster.js';
 import { TableError } from '../table/errors.js';
+import { parseSessions } from '../table/session-file.js';
 import { type ProblemReport, parseYaml, readText, strictShape } from '../table/yaml.js';
 
 /**
- * Which sockets the servers of a replay have. YAML, a section per server, `"*"` for all of them; a line per socket, in
+ * Which sockets and sessions the servers of a replay have. YAML, a section per server, `"*"` for all of them; a line per socket, in
  * the order in which `ss` prints them: local, then remote.
  *
  * ```yaml
@@ -15,6 +17,7 @@ import { type ProblemReport, parseYaml, readText, strictShape } from '../table/y
  * s1:
  *   listen: ["udp [2001:db8::1]:53"]
  *   flows: ["tcp 192.0.2.1:80 198.51.100.7:40000"]
+ *   sessions: { warp: [0a0b0c] }     # by trafficset, as in the files that services publish
  * ```
  */
 
@@ -24,18 +27,64 @@ const FOLLOW_LIMIT = 100_000;
 const serverSocketsShape = strictShape({
   listen: z.array(z.string()).default([]),
   flows: z.array(z.string()).default([]),
+  sessions: z.record(z.string(), z.array(z.string())).default({}),
 });
 
 export const socketsShape = z.record(z.string(), serverSocketsShape);
 export type SocketSections = z.output<typeof socketsShape>;
 
 /** Every server listens on everything: what a replay begins with when nothing else is said. */
-export const LISTEN_EVERYWHERE: SocketSections = { '*': { listen: ['tcp *:*', 'udp *:*'], flows: [] } };
+export const LISTEN_EVERYWHERE: SocketSections = {
+  '*': { listen: ['tcp *:*', 'udp *:*'], flows: [], sessions: {} },
+};
+
+export interface ServerState {
+  readonly sockets: ReadonlyMap<string, ListedSockets>;
+  readonly sessions: FleetSessions;
+}
+
+/** By server, then by trafficset. */
+export type FleetSessions = ReadonlyMap<string, ReadonlyMap<string, SharedSessions>>;
 
 /** @throws ConfigError with every problem found */
-export function readSocketsFile(file: string, cluster: ClusterConfig): Map<string, ListedSockets> {
-  return parseYaml(readText(file), file, socketsShape, (sections, report) =>
-    makeSockets(sections, cluster, report, []),
+export function readSocketsFile(file: string, cluster: ClusterConfig): ServerState {
+  return parseYaml(readText(file), file, socketsShape, (sections, report) => ({
+    sockets: makeSockets(sections, cluster, report, []),
+    sessions: makeSessions(sections, cluster, report, []),
+  }));
+}
+
+/** The sessions of every server by its name. @param at where the sections stand in the file, for messages */
+export function makeSessions(
+  sections: SocketSections,
+  cluster: ClusterConfig,
+  report: ProblemReport,
+  at: readonly (string | number)[],
+): FleetSessions {
+  const sets = new Map(cluster.servers.map(({ name }) => [name, new Map<string, Uint8Array[]>()]));
+  for (const [name, { sessions }] of Object.entries(sections)) {
+    for (const [trafficset, lines] of Object.entries(sessions)) {
+      const place = [...at, name, 'sessions', trafficset];
+      if (cluster.trafficsets.find((candidate) => candidate.name === trafficset)?.sessions === undefined) {
+        report.at(place, `there is no trafficset ${trafficset} with sessions: see cluster.yaml`);
+        continue;
+      }
+      try {
+        const keys = parseSessions(lines.join('\n'), trafficset);
+        for (const [server, own] of sets) {
+          if (name === '*' || name === server) own.set(trafficset, [...(own.get(trafficset) ?? []), ...keys]);
+        }
+      } catch (error) {
+        if (!(error instanceof TableError)) throw error;
+        report.at(place, error.message);
+      }
+    }
+  }
+  return new Map(
+    [...sets].map(([server, own]) => [
+      server,
+      new Map([...own].map(([trafficset, keys]) => [trafficset, buildSessions(keys)])),
+    ]),
   );
 }
 

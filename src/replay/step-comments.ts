@@ -21,7 +21,7 @@ import {
   trafficsetOf,
 } from './step-facts.js';
 import type { Traveller } from './traveller.js';
-import { packetWords, protocolName, TCP_FLAG_NAMES } from './words.js';
+import { packetWords, portOf, protocolName, TCP_FLAG_NAMES } from './words.js';
 
 /** What one stage made of one packet, and why, in one line: `s1: forward: wrapped and sent to the first hop; ...`. */
 export class StepComments {
@@ -91,8 +91,9 @@ export class StepComments {
     const { version, data } = flow;
     if (flow.quoted === 1) text.add('ICMP error about ');
     text.add(protocolName(flow.protocol)).add(' ');
-    text.endpoint(version, data, flow.sourceOffset, flow.sourcePort).add(' > ');
-    text.endpoint(version, data, flow.destinationOffset, flow.destinationPort);
+    const { protocol } = flow;
+    text.endpoint(version, data, flow.sourceOffset, portOf(protocol, flow.sourcePort)).add(' > ');
+    text.endpoint(version, data, flow.destinationOffset, portOf(protocol, flow.destinationPort));
     if (flow.tcpFlags !== 0) text.add(' ').add(TCP_FLAG_NAMES[flow.tcpFlags]);
   }
 
@@ -111,7 +112,10 @@ export class StepComments {
     text.add('; first hop ').add(this.hopText(set.slots[2 * bucket]));
     const second = set.slots[2 * bucket + 1];
     const { key, named } = traveller.stages.forwarder.keys;
-    if (named === 1) text.add(', but the packet names ').add(this.hopText(key.server >>> 0));
+    if (named === 1) {
+      text.add(', but the packet names ').add(this.hopText(key.server >>> 0));
+      if (!set.memberSet.has(key.server)) text.add(', which is gone');
+    }
     if (set.twoSlots === 0) text.add(', one slot only');
     else if (second === 0) text.add(', no second hop');
     else text.add(', second hop ').add(this.hopText(second));

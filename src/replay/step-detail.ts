@@ -14,7 +14,7 @@ import {
   trafficsetOf,
 } from './step-facts.js';
 import type { Traveller } from './traveller.js';
-import { endpoint, protocolName, TCP_FLAG_NAMES } from './words.js';
+import { endpoint, portOf, protocolName, TCP_FLAG_NAMES } from './words.js';
 
 /** What one stage made of one packet, and why, as data for programs. */
 
@@ -131,8 +131,13 @@ function flowDetail(traveller: Traveller): FlowDetail {
   const { flow } = classifierOf(traveller);
   return {
     protocol: protocolName(flow.protocol).toLowerCase(),
-    source: endpoint(flow.version, flow.data, flow.sourceOffset, flow.sourcePort),
-    destination: endpoint(flow.version, flow.data, flow.destinationOffset, flow.destinationPort),
+    source: endpoint(flow.version, flow.data, flow.sourceOffset, portOf(flow.protocol, flow.sourcePort)),
+    destination: endpoint(
+      flow.version,
+      flow.data,
+      flow.destinationOffset,
+      portOf(flow.protocol, flow.destinationPort),
+    ),
     tcpFlags: TCP_FLAG_NAMES[flow.tcpFlags],
     quoted: flow.quoted === 1,
   };

@@ -41,9 +41,14 @@ export const TCP_FLAG_NAMES: readonly string[] = Array.from({ length: 256 }, (_,
 
 /** `198.51.100.7:40000` or `[2001:db8::7]:40000`. */
 export function endpoint(version: number, data: DataView, offset: number, port: number): string {
-  return version === 4
-    ? `${formatIpv4(data.getUint32(offset))}:${port}`
-    : `[${formatIpv6(data, offset)}]:${port}`;
+  const address = version === 4 ? formatIpv4(data.getUint32(offset)) : formatIpv6(data, offset);
+  if (port < 0) return address;
+  return version === 4 ? `${address}:${port}` : `[${address}]:${port}`;
+}
+
+/** A flow's port as it is told: below 0 where its protocol has none. */
+export function portOf(protocol: number, port: number): number {
+  return protocol === IP_PROTOCOL_ESP ? -1 : port;
 }
 
 const scratch = new IpPacket();

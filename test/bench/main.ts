@@ -2,6 +2,7 @@ import { cpus } from 'node:os';
 import { Command } from 'commander';
 import { widenInlining } from '../../src/node/engine.js';
 import { READ_CASES, runCapture, WRITE_CASES } from './captures.js';
+import { DISSECTOR_CASES, runDissector } from './dissectors.js';
 import { benchHeap } from './heap.js';
 import { benchIo, missingForIo } from './io.js';
 import { MEMORY_CASES, runMemory } from './memory.js';
@@ -32,6 +33,12 @@ const benchmarks: readonly Benchmark[] = [
     name,
     run: async ({ library }: NativePrograms, quick: boolean) => [
       await runMemory({ name, library, options: { rounds: quick ? 31 : 301, passes: 50 } }),
+    ],
+  })),
+  ...DISSECTOR_CASES.map(({ name }) => ({
+    name,
+    run: async (_programs: NativePrograms, quick: boolean) => [
+      await runDissector({ name, rounds: quick ? 31 : 301 }),
     ],
   })),
   { name: 'heap', run: async (_programs, quick) => [await benchHeap(quick ? 2 : 3)] },

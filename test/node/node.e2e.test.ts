@@ -85,4 +85,17 @@ describePrivileged('a node', ['root', 'tun', 'namespaces', 'ip', 'tc', 'curl', '
     expect(seen.answers).toEqual(['s1 answer q1', 's1 answer q2', 's1 answer q3']);
     expect(seen.redirects).toBeGreaterThan(0);
   });
+
+  it("keeps sessions where their service has them, by a user's own dissector", { timeout: 120_000 }, () => {
+    const seen = runEnclosed<Record<string, unknown>>(new URL('./fixtures/sessions.mjs', import.meta.url));
+    expect(seen).toEqual({
+      silent: -1,
+      before: Array(4).fill('s1'),
+      kept: Array(4).fill('s1'),
+      moved: Array(4).fill('s2'),
+      counted: [4, 4],
+      afterRefusal: Array(4).fill('s1'),
+      log: true,
+    });
+  });
 });

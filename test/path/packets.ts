@@ -1,9 +1,9 @@
 import { parseIpv4, parseIpv6 } from '../../src/table/address.js';
-import { writeTransportChecksum } from '../../src/wire/checksum.js';
+import { checksum, writeTransportChecksum } from '../../src/wire/checksum.js';
 import { encodeGueHopsInto } from '../../src/wire/gue.js';
 import { encodeIcmpErrorInto } from '../../src/wire/icmp.js';
 import { encodeIcmpv6ErrorInto } from '../../src/wire/icmpv6.js';
-import { IP_PROTOCOL_TCP, IP_PROTOCOL_UDP, IpPacket } from '../../src/wire/ip.js';
+import { IP_PROTOCOL_ESP, IP_PROTOCOL_TCP, IP_PROTOCOL_UDP, IpPacket } from '../../src/wire/ip.js';
 import { encodeIpv4Into } from '../../src/wire/ipv4.js';
 import { encodeIpv6Into } from '../../src/wire/ipv6.js';
 import { encodeTcpInto, TCP_SYN } from '../../src/wire/tcp.js';
@@ -20,7 +20,9 @@ export interface PacketSpec {
   readonly destinationPort?: number;
   readonly flags?: number;
   readonly sequence?: number;
+  /** Its length; instead of `data`. */
   readonly payload?: number;
+  readonly data?: Uint8Array;
 }
 
 export const CLIENT4 = '198.51.100.7';
@@ -42,7 +44,7 @@ export function makePacket(spec: PacketSpec = {}): Uint8Array {
   const version = spec.version ?? 4;
   const isTcp = (spec.protocol ?? 'tcp') === 'tcp';
   const ipHeader = version === 4 ? 20 : 40;
-  const length = ipHeader + (isTcp ? 20 : 8) + (spec.payload ?? 4);
+  const length = ipHeader + (isTcp ? 20 : 8) + (spec.data?.length ?? spec.payload ?? 4);
   const bytes = new Uint8Array(length).fill(0x5a);
   const data = new DataView(bytes.buffer);
   const protocol = isTcp ? IP_PROTOCOL_TCP : IP_PROTOCOL_UDP;
@@ -58,10 +60,75 @@ export function makePacket(spec: PacketSpec = {}): Uint8Array {
   } else {
     encodeUdpInto(data, ipHeader, sourcePort, destinationPort, length - ipHeader);
   }
+  if (spec.data !== undefined) bytes.set(spec.data, length - spec.data.length);
   const packet = new IpPacket();
   packet.parse(data, 0, length);
   writeTransportChecksum(packet);
   return bytes;
+}
+
+/** A UDP datagram. */
+export function makeUdp(
+  data: Uint8Array,
+  spec: Omit<PacketSpec, 'protocol' | 'payload' | 'data'> = {},
+): Uint8Array {
+  return makePacket({ ...spec, protocol: 'udp', data });
+}
+
+/** The same addresses around an ESP payload. */
+export function makeEsp(
+  data: Uint8Array,
+  spec: Pick<PacketSpec, 'version' | 'source' | 'destination'> = {},
+): Uint8Array {
+  const header = makePacket({ ...spec, protocol: 'udp' }).subarray(0, spec.version === 6 ? 40 : 20);
+  const bytes = Uint8Array.from([...header, ...data]);
+  const view = new DataView(bytes.buffer);
+  if (spec.version === 6) {
+    view.setUint16(4, data.length);
+    bytes[6] = IP_PROTOCOL_ESP;
+    return bytes;
+  }
+  view.setUint16(2, bytes.length);
+  bytes[9] = IP_PROTOCOL_ESP;
+  view.setUint16(10, 0);
+  view.setUint16(10, checksum(view, 0, 20));
+  return bytes;
+}
+
+/**
+ * Cuts a packet into fragments.
+ * @param size of the data in each but the last: a multiple of 8
+ */
+export function fragmentsOf(packet: Uint8Array, size: number, identification = 0x1234): Uint8Array[] {
+  const isIpv4 = packet[0] >>> 4 === 4;
+  const header = isIpv4 ? 20 : 40;
+  const body = packet.subarray(header);
+  const fragments: Uint8Array[] = [];
+  for (let at = 0; at < body.length; at += size) {
+    const piece = body.subarray(at, at + size);
+    const more = at + size < body.length ? 1 : 0;
+    if (isIpv4) {
+      const bytes = Uint8Array.from([...packet.subarray(0, header), ...piece]);
+      const view = new DataView(bytes.buffer);
+      view.setUint16(2, bytes.length);
+      view.setUint16(4, identification);
+      view.setUint16(6, (more << 13) | (at >>> 3));
+      view.setUint16(10, 0);
+      view.setUint16(10, checksum(view, 0, header));
+      fragments.push(bytes);
+    } else {
+      const extension = new Uint8Array(8);
+      const view = new DataView(extension.buffer);
+      view.setUint8(0, packet[6]);
+      view.setUint16(2, at | more);
+      view.setUint32(4, identification);
+      const bytes = Uint8Array.from([...packet.subarray(0, header), ...extension, ...piece]);
+      new DataView(bytes.buffer).setUint16(4, bytes.length - header);
+      bytes[6] = 44;
+      fragments.push(bytes);
+    }
+  }
+  return fragments;
 }
 
 /** A router's "fragmentation needed" or "packet too big" about `quoted`, sent to the quoted source. */

@@ -91,8 +91,8 @@ describe('a packet line', () => {
   });
 
   it.each([
-    ['', 'column 1: expected tcp, udp, icmp, gue or hex, but the line ends'],
-    ['tpc 1.2.3.4:1 > 1.2.3.4:2', 'column 1: expected tcp, udp, icmp, gue or hex, but there is "tpc"'],
+    ['', 'column 1: expected tcp, udp, esp, icmp, gue or hex, but the line ends'],
+    ['tpc 1.2.3.4:1 > 1.2.3.4:2', 'column 1: expected tcp, udp, esp, icmp, gue or hex, but there is "tpc"'],
     ['tcp 1.2.3:1 > 1.2.3.4:2', 'column 5: expected an address'],
     ['tcp 1.2.3.4:99999 > 1.2.3.4:2', 'column 5: expected ADDRESS:PORT'],
     ['tcp 1.2.3.4:1 < 1.2.3.4:2', 'column 15: expected >'],

@@ -22,7 +22,7 @@ describe('a journey', () => {
   });
 
   it('goes on to the second hop where the first has no socket', () => {
-    const sockets = { '*': { listen: ['tcp *:80'], flows: [] } };
+    const sockets = { '*': { listen: ['tcp *:80'], flows: [], sessions: {} } };
     expect(verdicts(run(fleetOf({ sockets }), [ACK]))).toEqual([
       ['s1 forward', 's2 redirect', 's3 accept_last_hop', 'accepted s3'],
     ]);
@@ -43,7 +43,7 @@ describe('a journey', () => {
 
   it('ends, whatever the hop list says', () => {
     const hop = fc.constantFrom('10.0.1.1', '10.0.2.1', '10.0.3.1');
-    const empty = fleetOf({ sockets: { '*': { listen: [], flows: [] } } });
+    const empty = fleetOf({ sockets: { '*': { listen: [], flows: [], sessions: {} } } });
     fc.assert(
       fc.property(fc.array(hop, { maxLength: 30 }), fc.nat(30), hop, (hops, next, to) => {
         const line = `gue 10.0.0.9 > ${to} hops ${hops.join(' ')} next ${next} ( ${ACK} )`;
@@ -101,7 +101,11 @@ describe('one stage', () => {
 
   it('redirect tells the hop that was tried', () => {
     const wrapped = `gue 10.0.1.1 > 10.0.2.1 hops 10.0.1.1 10.0.3.1 next 1 ( ${ACK} )`;
-    const [packet] = run(fleetOf({ sockets: { '*': { listen: [], flows: [] } } }), [wrapped], 'redirect');
+    const [packet] = run(
+      fleetOf({ sockets: { '*': { listen: [], flows: [], sessions: {} } } }),
+      [wrapped],
+      'redirect',
+    );
     expect(packet.steps[0]).toMatchObject({
       verdict: 'redirect',
       hop: { index: 1, count: 2, to: { dip: '10.0.3.1', server: 's3' } },

@@ -64,11 +64,12 @@ export class AsciiText {
     return this;
   }
 
-  /** `198.51.100.7:40000` or `[2001:db8::7]:40000`. @param offset where the address starts */
+  /** `198.51.100.7:40000` or `[2001:db8::7]:40000`. @param offset where the address starts; @param port below 0 for none */
   endpoint(version: number, data: DataView, offset: number, port: number): this {
     if (version === 4) this.ipv4(data.getInt32(offset));
+    else if (port < 0) this.ipv6(data, offset);
     else this.add('[').ipv6(data, offset).add(']');
-    return this.add(':').decimal(port);
+    return port < 0 ? this : this.add(':').decimal(port);
   }
 
   toString(): string {

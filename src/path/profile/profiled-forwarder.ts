@@ -117,7 +117,10 @@ export class ProfiledForwarder {
   private judgeFragment(reading: ForwardReading): Judgement {
     const judgement = this.judge(reading);
     const { data, packet, profile, service } = reading;
-    if (reading.fragment === 'first') this.datagrams.note(data, { judgement, service }, this.now);
+    // What has no flow is not worth an entry: the others are then of no known datagram.
+    if (reading.fragment === 'first' && judgement.reason !== 'drop_malformed_transport') {
+      this.datagrams.note(data, { judgement, service }, this.now);
+    }
     const before = reading.fragment === 'later' ? this.datagrams.find(data, this.now) : null;
     if (before === null) return judgement;
 

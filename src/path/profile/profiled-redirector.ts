@@ -84,6 +84,8 @@ export class ProfiledRedirector {
     const { trace, site, trafficset } = reading;
     const inner = innerOf(reading, wrapper);
     if (reading.fragment === 'first') {
+      // What has no flow is not worth an entry: the others are then of no known datagram.
+      if (reason === 'drop_malformed_transport') return reason;
       this.datagrams.note(inner, { reason, trafficset }, this.now);
       return reason;
     }

@@ -6,7 +6,13 @@ import { type ProblemReport, parseYaml, readText, strictShape } from '../../tabl
 import type { ReplayStage } from '../replay.js';
 import { parsePacket } from '../script/packet-script.js';
 import { PacketScriptError } from '../script/tokens.js';
-import { LISTEN_EVERYWHERE, makeSockets, socketsShape } from '../sockets-file.js';
+import {
+  type FleetSessions,
+  LISTEN_EVERYWHERE,
+  makeSessions,
+  makeSockets,
+  socketsShape,
+} from '../sockets-file.js';
 import { caseTableShape, makeCaseTables } from './case-tables.js';
 
 /**
@@ -22,6 +28,7 @@ export interface CaseFile {
   /** Everything that a step may load. */
   readonly named: ReadonlyMap<string, ForwardingTable>;
   readonly sockets: ReadonlyMap<string, ListedSockets>;
+  readonly sessions: FleetSessions;
   readonly stage: ReplayStage;
   /** Name of the server that the packets come to, null for the first. */
   readonly as: string | null;
@@ -79,6 +86,7 @@ export function readCaseFile(file: string): CaseFile {
       tables,
       named,
       sockets: makeSockets(sections.sockets, cluster, report, ['sockets']),
+      sessions: makeSessions(sections.sockets, cluster, report, ['sockets']),
       stage: sections.stage,
       as: sections.as ?? null,
       packets: sections.packets === undefined ? null : packetsOf(sections.packets, report),

@@ -27,7 +27,7 @@ export interface CaseResult {
 }
 
 export function runCase(file: CaseFile, send: readonly CasePacket[]): CaseResult {
-  const fleet = new ReplayFleet(file.cluster, file.tables, file.sockets);
+  const fleet = new ReplayFleet(file.cluster, file.tables, file.sockets, file.sessions);
   const recorder = new Recorder(file.cluster.underlay.port);
   const path = new PathReplay({
     fleet,

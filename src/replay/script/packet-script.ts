@@ -18,6 +18,7 @@ import {
 } from '../../wire/icmp.js';
 import { ICMPV6_ECHO_REPLY, ICMPV6_ECHO_REQUEST } from '../../wire/icmpv6.js';
 import {
+  IP_PROTOCOL_ESP,
   IP_PROTOCOL_ICMP,
   IP_PROTOCOL_ICMPV6,
   IP_PROTOCOL_IPIP,
@@ -39,6 +40,7 @@ import { Tokens } from './tokens.js';
  * tcp 198.51.100.7:40000 > 192.0.2.1:80 SYN seq 1000
  * tcp [2001:db8::7]:40000 > [2001:db8:100::1]:80 ACK data "hello" ext hop-by-hop
  * udp 198.51.100.7:5000 > 192.0.2.1:53 data 600 fragment 0+ id 7
+ * esp 198.51.100.7 > 192.0.2.1 data 0xc001020300000001
  * icmp echo 198.51.100.7 > 192.0.2.1
  * icmp fragmentation-needed 203.0.113.1 > 192.0.2.1 mtu 1400 about ( tcp 192.0.2.1:80 > 198.51.100.7:40000 ACK )
  * gue 10.0.2.1 > 10.0.1.1 hops 10.0.3.1 ( tcp 198.51.100.7:40000 > 192.0.2.1:80 ACK )
@@ -58,11 +60,13 @@ export function parsePacket(line: string): Uint8Array {
 }
 
 function packet(tokens: Tokens): Uint8Array {
-  const kind = tokens.take('tcp, udp, icmp, gue or hex');
+  const kind = tokens.take('tcp, udp, esp, icmp, gue or hex');
   switch (kind) {
     case 'tcp':
     case 'udp':
       return damaged(tokens, transport(tokens, kind));
+    case 'esp':
+      return damaged(tokens, esp(tokens));
     case 'icmp':
       return damaged(tokens, icmp(tokens));
     case 'gue':
@@ -70,7 +74,7 @@ function packet(tokens: Tokens): Uint8Array {
     case 'hex':
       return damaged(tokens, Uint8Array.from(tokens.hex('the packet')));
     default:
-      throw tokens.errorBefore('expected tcp, udp, icmp, gue or hex');
+      throw tokens.errorBefore('expected tcp, udp, esp, icmp, gue or hex');
   }
 }
 
@@ -102,6 +106,18 @@ function transport(tokens: Tokens, kind: 'tcp' | 'udp'): Uint8Array {
   else encodeUdpInto(data, 0, sourcePort, destinationPort, segment.length);
   segment.set(payload, headerLength);
   return ipPacket(ip, protocol, segment);
+}
+
+function esp(tokens: Tokens): Uint8Array {
+  const source = address(tokens);
+  tokens.expect('>');
+  const ip = newIp(tokens, source, address(tokens));
+  let payload: Uint8Array = new Uint8Array(0);
+  for (;;) {
+    if (tokens.peek === 'data') payload = dataOf(tokens);
+    else if (!ipAttribute(tokens, ip)) break;
+  }
+  return ipPacket(ip, IP_PROTOCOL_ESP, payload);
 }
 
 function icmp(tokens: Tokens): Uint8Array {

@@ -30,6 +30,7 @@ export class Twins {
   private readonly slowSockets = sockets();
   private readonly hot: Forwarder;
   private readonly slow: ProfiledForwarder;
+  private now = 1;
 
   constructor(config: PathConfig) {
     const state = new PathState(config);
@@ -47,6 +48,10 @@ export class Twins {
       asked.length = 0;
       syns.length = 0;
     }
+    // A second for each: what is limited by time is not limited here.
+    this.now += 1000;
+    this.hot.now = this.now;
+    this.slow.now = this.now;
     this.hot.process(batch);
     const outcome = this.slow.process(packet);
 
