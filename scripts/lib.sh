@@ -41,6 +41,10 @@ install_missing() {
     fi
   fi
   rm -f "$log"
+  # Its program is wanted, not a name server for this machine.
+  case "$missing_packages " in
+    *" nsd "*) [ ! -d /run/systemd/system ] || systemctl disable --now --quiet nsd.service ;;
+  esac
   missing_packages=""
 }
 

@@ -1,6 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { type Family, vip } from './addresses.js';
+import type { Daemon } from './daemon.js';
 import type { Site } from './site.js';
+import { IDLE_S } from './udp-service.js';
 import { START_MS, waitUntil } from './wait.js';
 
 /** UDP services with flows, each with a trafficset of its own: what they do with their sockets is what differs. */
@@ -65,36 +67,25 @@ export async function startFlowServices(server: Site): Promise<void> {
   const script = server.file('answer.sh');
   await writeFile(script, ANSWER);
   const answer = `EXEC:sh ${script} ${server.name}`;
+  const daemons: Daemon[] = [];
   for (const family of FAMILIES) {
-    const bound = flowVip(family);
-    const address = family === 4 ? `bind=${bound}` : `bind=[${bound}],ipv6only`;
-    server.start(`socat-connected-${family}`, [
-      // Silent flows end, as those of any UDP service.
-      ...[
-        'socat',
-        '-T',
-        '60',
-        `UDP${family}-LISTEN:${SOCAT_CONNECTED.port},${address},reuseaddr,fork`,
-        answer,
-      ],
-    ]);
+    const bound = family === 4 ? `bind=${flowVip(4)}` : `bind=[${flowVip(6)}],ipv6only`;
+    const listen = `UDP${family}-LISTEN:${SOCAT_CONNECTED.port},${bound},reuseaddr,fork`;
+    const receive = `UDP${family}-RECVFROM:${SOCAT_UNCONNECTED.port},${bound},reuseport`;
+    daemons.push(server.start(`socat-connected-${family}`, ['socat', '-T', String(IDLE_S), listen, answer]));
     for (let each = 1; each <= UNCONNECTED_SOCKETS; each++) {
       // The datagram is the end of its input; a shell may take a while to answer it.
-      const one = `socat -t 10 UDP${family}-RECVFROM:${SOCAT_UNCONNECTED.port},${address},reuseport '${answer}'`;
-      server.start(`socat-unconnected-${family}-${each}`, ['sh', '-c', `while :; do ${one}; done`]);
+      const loop = `while :; do socat -t 10 ${receive} '${answer}' || sleep 0.1; done`;
+      daemons.push(server.start(`socat-unconnected-${family}-${each}`, ['sh', '-c', loop]));
     }
   }
-  const node = server.startRole(
-    'udp-service',
-    'udp-service',
-    server.name,
-    `${NODE.port}`,
-    ...FAMILIES.map(flowVip),
-  );
-  await node.ready();
+  const addresses = FAMILIES.map(flowVip);
+  await server.startRole('udp-service', 'udp-service', server.name, String(NODE.port), ...addresses).ready();
   await waitUntil(
     `the UDP services of ${server.name} to have their sockets`,
     async () => {
+      const dead = daemons.find(({ running }) => !running);
+      if (dead !== undefined) throw dead.failure();
       const { stdout } = await server.script('ss -Hlun');
       const names = FLOW_SERVICES.flatMap(({ port }) => FAMILIES.map((family) => socketName(family, port)));
       return names.every((name) => stdout.includes(name));

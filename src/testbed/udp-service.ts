@@ -14,8 +14,8 @@ import { writeJsonLine } from './json-lines.js';
  *                                                       those of the request
  */
 
-/** A flow without datagrams for so long is forgotten, as UDP has no other end. */
-const IDLE_MS = 60_000;
+/** A flow without datagrams for so many seconds is forgotten, as UDP has no other end. */
+export const IDLE_S = 300;
 
 interface Flow {
   readonly socket: Socket;
@@ -83,7 +83,7 @@ export class UdpService {
     const key = keyOf(from);
     const socket = this.newSocket();
     const ready = this.bind(socket).then(() => connect(socket, from));
-    const idle = setTimeout(() => this.end(key), IDLE_MS);
+    const idle = setTimeout(() => this.end(key), 1000 * IDLE_S);
     const flow: Flow = { socket, ready, idle, count: 0 };
     this.flows.set(key, flow);
     ready.then(

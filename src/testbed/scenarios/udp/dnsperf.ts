@@ -27,7 +27,9 @@ export interface DnsReport {
 
 /** Sockets, and so local ports: flows that a router and a forwarding table can tell apart. */
 const SOCKETS = 64;
+/** How many queries may wait for their answer at a time: of those who ask as fast as they can, and of a steady load. */
 const OUTSTANDING = 64;
+const OUTSTANDING_UNDER_LOAD = 5000;
 /** After which a query counts as lost. */
 const TIMEOUT_S = 5;
 /** For local use (RFC 6891, section 9): whoever does not know it ignores it. */
@@ -51,7 +53,7 @@ export function askAll(target: DnsTarget): Promise<DnsReport> {
 async function ask(target: DnsTarget, extent: readonly string[]): Promise<DnsReport> {
   const file = target.client.file('queries');
   await writeFile(file, QUERIES.join(''));
-  const [command, args] = commandLine(target, ['-d', file, ...extent]);
+  const [command, args] = commandLine(target, ['-d', file, '-q', String(OUTSTANDING), ...extent]);
   const { stdout } = await run(command, args);
   return parseReport(stdout);
 }
@@ -62,7 +64,7 @@ function commandLine(
 ): [string, string[]] {
   return inNamespace(client.name, [
     ...['dnsperf', '-f', isIPv4(address) ? 'inet' : 'inet6', '-s', address, '-m', over],
-    ...['-c', String(SOCKETS), '-q', String(OUTSTANDING), '-t', String(TIMEOUT_S)],
+    ...['-c', String(SOCKETS), '-t', String(TIMEOUT_S)],
     ...(padding === 0 ? [] : ['-e', '-E', `${PADDING_OPTION}:${'00'.repeat(padding)}`]),
     ...args,
   ]);
@@ -101,7 +103,7 @@ export class DnsLoad {
   }
 
   static start(target: DnsTarget, perSecond: number): DnsLoad {
-    const [command, args] = commandLine(target, []);
+    const [command, args] = commandLine(target, ['-q', String(OUTSTANDING_UNDER_LOAD)]);
     return new DnsLoad(spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] }), perSecond);
   }
 
