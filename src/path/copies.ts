@@ -27,9 +27,9 @@ export class IcmpCopies {
   /** How far {@link fill} has come: the error, and the member of its table. */
   private error = 0;
   private member = 0;
-  /** Copies that may be made now; refilled as time goes by, up to one second's. */
-  private allowance = 0;
-  private lastRefill = Number.NEGATIVE_INFINITY;
+  /** Copies that may be made now; refilled as time goes by, up to one second's. Below 0 before the first error. */
+  private allowance = -1;
+  private lastRefill = 0;
 
   /** @param capacity of the batches that come */
   constructor(capacity: number) {
@@ -50,12 +50,10 @@ export class IcmpCopies {
   note(state: PathState, trafficset: TrafficsetState, slot: number, length: number, now: number): number {
     if (length > LONGEST_ICMP_ERROR || length + ENCAPSULATION_BASE > state.underlayMtu)
       return Verdict.DropTooBig;
-    const elapsed = now - this.lastRefill;
-    if (elapsed > 0) {
-      const refilled = this.allowance + (elapsed * state.icmpCopies) / 1000;
-      this.allowance = Math.min(state.icmpCopies, refilled);
-      this.lastRefill = now;
-    }
+    const second = state.icmpCopies;
+    const refilled = this.allowance + ((now - this.lastRefill) * second) / 1000;
+    this.allowance = this.allowance < 0 ? second : Math.min(second, refilled);
+    this.lastRefill = now;
     const copies = trafficset.members.length;
     if (copies > this.allowance) return Verdict.DropIcmpLimit;
     this.allowance -= copies;

@@ -21,18 +21,29 @@ export interface TrafficsetSpec {
   readonly fragments?: 'follow' | 'drop';
 }
 
-/** Relative to cluster.yaml. */
-export const tableFile = (trafficset: string): string => `tables/${trafficset}.table`;
+/**
+ * Relative to cluster.yaml.
+ * @param generation of the configuration: each has files of its own
+ */
+export const tableFile = (trafficset: string, generation: number): string =>
+  `tables/${trafficset}${generation === 0 ? '' : `.${generation}`}.table`;
 
 /** Where a node answers for /metrics and /healthz; a path, so that it is reached from every network namespace. */
 export const adminSocket = (name: string): string => `/run/twohop/${name}.sock`;
 
-/** The cluster.yaml of a data center with this many servers. */
-export function clusterFile(
-  servers: number,
-  failureMode: FailureMode,
-  trafficsets: readonly TrafficsetSpec[],
-): string {
+/** The cluster.yaml of a data center. */
+export function clusterFile({
+  servers,
+  failureMode,
+  trafficsets,
+  generation,
+}: {
+  /** Their number. */
+  readonly servers: number;
+  readonly failureMode: FailureMode;
+  readonly trafficsets: readonly TrafficsetSpec[];
+  readonly generation: number;
+}): string {
   const numbers = Array.from({ length: servers }, (_, index) => index + 1);
   return stringify({
     underlay: { prefixes: [UNDERLAY_PREFIXES[4]], port: 6080, mtu: SERVER_MTU },
@@ -41,7 +52,7 @@ export function clusterFile(
       vips: [VIP_PREFIXES[4], VIP_PREFIXES[6]],
       dissector: 'four-tuple',
       ...trafficset,
-      table: tableFile(trafficset.name),
+      table: tableFile(trafficset.name, generation),
     })),
     node: {
       interface: 'eth0',

@@ -25,6 +25,8 @@ const BUCKETS = 4096;
 /** The nodes of all servers, and the forwarding tables they share: one per trafficset. */
 export class Fleet {
   private readonly nodes = new Map<number, Daemon>();
+  /** Of the configuration. */
+  private generation = 0;
   /** By trafficset: what was published last. */
   private readonly current = new Map<string, ForwardingTable>();
 
@@ -44,6 +46,11 @@ export class Fleet {
     return table;
   }
 
+  /** The settings of all trafficsets. */
+  get settings(): readonly TrafficsetSpec[] {
+    return this.trafficsets;
+  }
+
   /** A trafficset's table that was published last. @throws {TestbedError} when there is no such trafficset */
   tableOf(trafficset: string): ForwardingTable {
     const table = this.current.get(trafficset);
@@ -53,23 +60,30 @@ export class Fleet {
 
   /** Writes configuration and tables, and starts every node; resolves when all are ready. */
   async start(): Promise<void> {
-    await mkdir(dirname(this.file(tableFile('any'))), { recursive: true });
+    await mkdir(dirname(this.file(tableFile('any', 0))), { recursive: true });
     await this.configure();
     for (const table of this.current.values()) this.write(table);
     await this.startAll();
   }
 
   /**
-   * Every node starts anew, with other settings for its trafficsets: of the same names, because the tables stay.
+   * Gives the trafficsets other settings, without a restart; resolves when every running node uses them.
+   * @param trafficsets of the same names: the tables stay
    * @returns the settings before
    */
   async reconfigure(trafficsets: readonly TrafficsetSpec[]): Promise<readonly TrafficsetSpec[]> {
-    for (const { name } of trafficsets) this.tableOf(name);
     const before = this.trafficsets;
-    await this.stopAll();
     this.trafficsets = trafficsets;
+    // Who uses the tables of the new generation has read the configuration that names them.
+    this.generation++;
+    for (const { name } of trafficsets) {
+      const table = newerTable(this.tableOf(name), this.tableOf(name));
+      this.current.set(name, table);
+      this.write(table);
+    }
     await this.configure();
-    await this.startAll();
+    for (const server of this.running()) this.nodes.get(server)?.child.kill('SIGHUP');
+    await this.waitForTables('the new settings');
     return before;
   }
 
@@ -114,20 +128,12 @@ export class Fleet {
     this.tableOf(table.trafficset);
     this.write(table);
     this.current.set(table.trafficset, table);
-    await Promise.all(
-      this.running().map((server) =>
-        waitUntil(`node ${serverName(server)} to use table version ${table.version}`, () =>
-          this.usesCurrentTables(server),
-        ),
-      ),
-    );
+    await this.waitForTables(`table version ${table.version}`);
   }
 
   /** Publishes the rows of an earlier table again, as a newer one. */
   async restore(table: ForwardingTable): Promise<void> {
-    const { trafficset, hashKey, slots } = table;
-    const version = this.tableOf(trafficset).version + 1;
-    await this.publish(new ForwardingTable({ trafficset, hashKey, slots, version }));
+    await this.publish(newerTable(table, this.tableOf(table.trafficset)));
   }
 
   /** The metrics of one node. @throws Error when it does not answer */
@@ -140,6 +146,14 @@ export class Fleet {
   async allMetrics(): Promise<Metrics> {
     const pages = await Promise.all(this.running().map((server) => this.metrics(server)));
     return new Metrics(pages.flatMap((page) => page.samples));
+  }
+
+  private async waitForTables(what: string): Promise<void> {
+    await Promise.all(
+      this.running().map((server) =>
+        waitUntil(`node ${serverName(server)} to use ${what}`, () => this.usesCurrentTables(server)),
+      ),
+    );
   }
 
   private async usesCurrentTables(server: number): Promise<boolean> {
@@ -164,12 +178,15 @@ export class Fleet {
   }
 
   private async configure(): Promise<void> {
-    const text = clusterFile(this.servers, this.failureMode, this.trafficsets);
-    await writeFile(this.file('cluster.yaml'), text);
+    const { servers, failureMode, trafficsets, generation } = this;
+    await writeFile(
+      this.file('cluster.yaml'),
+      clusterFile({ servers, failureMode, trafficsets, generation }),
+    );
   }
 
   private write(table: ForwardingTable): void {
-    writeTableFile(this.file(tableFile(table.trafficset)), table);
+    writeTableFile(this.file(tableFile(table.trafficset, this.generation)), table);
   }
 
   private running(): number[] {
@@ -183,6 +200,12 @@ export class Fleet {
   private file(path: string): string {
     return join(this.directory, path);
   }
+}
+
+/** The rows of `table`, as the successor of `last`. */
+function newerTable(table: ForwardingTable, last: ForwardingTable): ForwardingTable {
+  const { trafficset, hashKey, slots } = table;
+  return new ForwardingTable({ trafficset, hashKey, slots, version: last.version + 1 });
 }
 
 async function healthy(name: string): Promise<boolean> {

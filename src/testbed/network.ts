@@ -120,6 +120,16 @@ export class Network {
       runScript(name, `ip link set eth0 mtu ${mtu}`),
     ]);
   }
+
+  /** Sets the MTU of the client's own link, of both ends: what the client sends must fit, and so must what it gets. */
+  async setClientMtu(client: number, mtu: number): Promise<void> {
+    const name = clientName(client);
+    const near = this.spec.access?.includes(client) ? accessName(client) : ROUTER;
+    await Promise.all([
+      runScript(near, `ip link set ${name} mtu ${mtu}`),
+      runScript(name, `ip link set eth0 mtu ${mtu}`),
+    ]);
+  }
 }
 
 function checkSpec(spec: NetworkSpec): void {

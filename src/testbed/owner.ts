@@ -14,8 +14,15 @@ export function bucketOf(table: ForwardingTable, { local, remote }: Tuple): numb
     addressBytes(remote.address),
     Buffer.of(local.port >>> 8, local.port & 0xff, remote.port >>> 8, remote.port & 0xff),
   ]);
-  const words = new Int32Array(key.length / 4);
-  for (let word = 0; word < words.length; word++) words[word] = key.readInt32LE(4 * word);
+  return bucketOfKey(table, key);
+}
+
+/** Which bucket a flow key belongs to, whatever it was made of. */
+export function bucketOfKey(table: ForwardingTable, key: Uint8Array): number {
+  const padded = Buffer.alloc(4 * Math.ceil(key.length / 4));
+  padded.set(key);
+  const words = new Int32Array(padded.length / 4);
+  for (let word = 0; word < words.length; word++) words[word] = padded.readInt32LE(4 * word);
   return halfSipHash24(words, key.length, table.key0, table.key1) & table.mask;
 }
 

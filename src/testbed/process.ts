@@ -33,6 +33,11 @@ try {
       await hold(JSON.parse(args[0] ?? '{}'));
       break;
     }
+    case 'wireguard-sessions': {
+      const { publishSessions } = await import('./wireguard/session-publisher.js');
+      await publishSessions(JSON.parse(args[0] ?? '{}'));
+      break;
+    }
     case 'needs': {
       const { printNeeds } = await import('./needs.js');
       printNeeds(args);

@@ -80,6 +80,14 @@ describe('an ICMP error about a session', () => {
     ]);
   });
 
+  it('is never copied where no copies are allowed', () => {
+    const all = new Stages(config({ icmpCopies: 0 }));
+    for (const now of [1, 1000, 60_000]) {
+      expect(all.forward([error()], now)[0].verdict).toBe('drop_icmp_limit');
+      expect(all.copies).toEqual([]);
+    }
+  });
+
   it('is copied more often than a batch holds', () => {
     const slots = uniformTable(OTHER, 0, 256);
     for (let b = 0; b < 256; b++) slots.slots[2 * b] = 0x0a000001 + b;

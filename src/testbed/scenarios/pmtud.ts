@@ -1,8 +1,8 @@
-import { clientLink, clientName, type Family, serverName } from '../addresses.js';
+import { clientName, type Family, serverName } from '../addresses.js';
 import type { DataCenter } from '../data-center.js';
-import { runScript } from '../run.js';
 import { brokenOf, finishAll, holdOpen, sampleOf } from './connections.js';
 import { countPackets, difference } from './packets.js';
+import { pathMtu } from './path-mtu.js';
 import { Judgement, type Scenario } from './scenario.js';
 
 const CONNECTIONS = 60;
@@ -58,7 +58,6 @@ export const pmtud: Scenario = {
 /** The servers whose kernels now know the narrow MTU of the path to the client. */
 async function whoLearned(dataCenter: DataCenter, family: Family): Promise<string[]> {
   const names = Array.from({ length: dataCenter.spec.servers }, (_, index) => serverName(index + 1));
-  const client = clientLink(NARROW_CLIENT).own[family];
-  const routes = await Promise.all(names.map((name) => runScript(name, `ip -oneline route get ${client}`)));
-  return names.filter((_, index) => routes[index].stdout.includes(`mtu ${NARROW_MTU}`));
+  const known = await Promise.all(names.map((name) => pathMtu(name, NARROW_CLIENT, family)));
+  return names.filter((_, index) => known[index] === NARROW_MTU);
 }

@@ -1,11 +1,12 @@
 import { TestbedError } from '../errors.js';
 import { quic } from './quic.js';
+import { roaming } from './roaming.js';
 import type { Suite } from './suite.js';
 import { udp } from './udp.js';
 import { web } from './web.js';
 
 /** All demonstrations; the first is the default. */
-export const SUITES: readonly Suite[] = [web, udp, quic];
+export const SUITES: readonly Suite[] = [web, roaming, udp, quic];
 
 export const DEFAULT_SUITE = web;
 

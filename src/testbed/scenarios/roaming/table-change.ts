@@ -1,0 +1,79 @@
+import type { ForwardingTable } from '../../../table/forwarding-table.js';
+import { serverName } from '../../addresses.js';
+import type { DataCenter } from '../../data-center.js';
+import { TunnelDownload } from '../../wireguard/downloads.js';
+import { whoAnswers } from '../../wireguard/probes.js';
+import type { Tunnels } from '../../wireguard/tunnels.js';
+import { sampleOf, tally } from '../connections.js';
+import type { Judgement } from '../scenario.js';
+import {
+  baselinesOf,
+  brokenSessions,
+  countSessionPackets,
+  NEWCOMER,
+  PATIENCE_S,
+  ROAMERS,
+  since,
+  waitForSessions,
+} from './sessions.js';
+
+/** What becomes of sessions and their downloads when the forwarding table changes, and where a new client lands. */
+export interface ChangeSeen {
+  /** Sessions per server. */
+  readonly servers: Readonly<Record<string, number>>;
+  readonly broken: ReadonlyMap<number, string>;
+  readonly downloads: number;
+  readonly downloadFailures: readonly string[];
+  /** Packets of the old sessions at servers that do not hold them. */
+  readonly astray: number;
+  /** Null: nobody answered. */
+  readonly newcomerOn: string | null;
+  /** Packets of the new client that took the second hop. */
+  readonly redirected: number;
+}
+
+const BYTES = 600_000;
+const STALL_MS = 10_000;
+
+export async function throughChange(
+  dataCenter: DataCenter,
+  tunnels: Tunnels,
+  change: {
+    readonly table: ForwardingTable;
+    /** Clientid of the new client. */
+    readonly newcomersId: string;
+  },
+): Promise<ChangeSeen> {
+  const fleet = dataCenter.requireFleet();
+  const baselines = await baselinesOf(tunnels, ROAMERS);
+  const downloads = await TunnelDownload.startAll(ROAMERS, BYTES);
+  const before = await countSessionPackets(fleet);
+  await fleet.publish(change.table);
+  const broken = await brokenSessions(tunnels, baselines);
+  const outcomes = await Promise.all(downloads.map((download) => download.finish(STALL_MS)));
+  const afterOld = await countSessionPackets(fleet);
+
+  await tunnels.assignClientIds(new Map([[NEWCOMER, change.newcomersId]]));
+  await tunnels.connect([NEWCOMER]);
+  await waitForSessions(fleet, ROAMERS.length + 1);
+  const newcomerOn = (await whoAnswers([NEWCOMER], 4, PATIENCE_S)).get(NEWCOMER) ?? null;
+  return {
+    servers: tally([...baselines.values()].map(({ server }) => serverName(server))),
+    broken,
+    downloads: downloads.length,
+    downloadFailures: outcomes.flatMap((outcome) => outcome ?? []),
+    astray: since(before, afterOld).astray,
+    newcomerOn,
+    redirected: since(afterOld, await countSessionPackets(fleet)).redirected,
+  };
+}
+
+export function judgeChange(judgement: Judgement, { broken, downloadFailures, astray }: ChangeSeen): void {
+  const reasons = [...broken.values()].map((reason) => ({ broken: reason }));
+  judgement.expect(reasons.length === 0, `${reasons.length} sessions were broken: ${sampleOf(reasons)}`);
+  judgement.expect(
+    downloadFailures.length === 0,
+    `${downloadFailures.length} downloads broke: ${downloadFailures[0]}`,
+  );
+  judgement.expect(astray === 0, `${astray} packets reached a server that does not hold their session`);
+}
