@@ -51,7 +51,7 @@ export class IcmpCopies {
     if (length > LONGEST_ICMP_ERROR || length + ENCAPSULATION_BASE > state.underlayMtu)
       return Verdict.DropTooBig;
     const second = state.icmpCopies;
-    const refilled = this.allowance + ((now - this.lastRefill) * second) / 1000;
+    const refilled = this.allowance + (Math.max(0, now - this.lastRefill) * second) / 1000;
     this.allowance = this.allowance < 0 ? second : Math.min(second, refilled);
     this.lastRefill = now;
     const copies = trafficset.members.length;
