@@ -1,8 +1,10 @@
 import { formatIpv4 } from './address.js';
 import type { ClusterConfig } from './cluster.js';
-import type { ServerWeight } from './edit.js';
+import type { HopRoles, ServerWeight } from './edit.js';
+import { newcomers } from './edit-switched.js';
 import type { ForwardingTable, ServerCount } from './forwarding-table.js';
 import { type BadRow, findBadRow } from './rows.js';
+import { hasSecondHop } from './trafficset.js';
 
 /** What is wrong, or only odd, with a forwarding table that has the form of one. */
 
@@ -29,21 +31,38 @@ const UNEVEN = 1.5;
 /**
  * @param servers the servers that there are, with their weights; without them, unknown and idle servers are not told,
  *   and even shares are expected
+ * @param roles which hop gets new flows
  */
-export function checkTable(table: ForwardingTable, servers?: readonly ServerWeight[]): TableProblem[] {
+export function checkTable(
+  table: ForwardingTable,
+  servers?: readonly ServerWeight[],
+  roles: HopRoles = 'tcp',
+): TableProblem[] {
   const counts = table.servers();
+  const shares = roles === 'tcp' ? firstHops(counts) : newcomers(table.slots);
   return [
     ...checkRows(table),
     ...checkBuckets(table, counts),
-    ...(servers === undefined ? [] : checkServers(counts, servers)),
-    ...checkShares(table, counts, servers),
+    ...(servers === undefined ? [] : checkServers(counts, servers, shares)),
+    ...checkShares(table, shares, servers),
   ];
+}
+
+/** A server, and in how many buckets it gets new flows. */
+interface Share {
+  readonly dip: number;
+  readonly buckets: number;
+}
+
+function firstHops(counts: readonly ServerCount[]): Share[] {
+  return counts.filter(({ first }) => first > 0).map(({ dip, first }) => ({ dip, buckets: first }));
 }
 
 /** The same against a configuration: its servers, and what it says of the table's trafficset. */
 export function checkTableInCluster(table: ForwardingTable, cluster: ClusterConfig): TableProblem[] {
-  const problems = checkTable(table, cluster.servers);
   const trafficset = cluster.trafficsets.find(({ name }) => name === table.trafficset);
+  const isSwitched = trafficset !== undefined && trafficset.kind !== 'tcp' && hasSecondHop(trafficset);
+  const problems = checkTable(table, cluster.servers, isSwitched ? 'udp' : 'tcp');
   if (trafficset === undefined) {
     problems.push({
       severity: 'error',
@@ -88,7 +107,11 @@ function checkBuckets(table: ForwardingTable, counts: readonly ServerCount[]): T
   ];
 }
 
-function checkServers(counts: readonly ServerCount[], servers: readonly ServerWeight[]): TableProblem[] {
+function checkServers(
+  counts: readonly ServerCount[],
+  servers: readonly ServerWeight[],
+  shares: readonly Share[],
+): TableProblem[] {
   const problems: TableProblem[] = [];
   const known = new Set(servers.map(({ dip }) => dip));
   for (const { dip, first, second } of counts) {
@@ -99,13 +122,13 @@ function checkServers(counts: readonly ServerCount[], servers: readonly ServerWe
       message: `${formatIpv4(dip)} stands in ${first} first and ${second} second slots, and is no server of the configuration`,
     });
   }
-  const serving = new Set(counts.filter(({ first }) => first > 0).map(({ dip }) => dip));
+  const serving = new Set(shares.map(({ dip }) => dip));
   for (const { dip } of servers) {
     if (serving.has(dip)) continue;
     problems.push({
       severity: 'warning',
       code: 'idle-server',
-      message: `${formatIpv4(dip)} has no first slot: it gets no new connections`,
+      message: `${formatIpv4(dip)} has no slot for new flows: it gets none`,
     });
   }
   return problems;
@@ -113,23 +136,21 @@ function checkServers(counts: readonly ServerCount[], servers: readonly ServerWe
 
 function checkShares(
   table: ForwardingTable,
-  counts: readonly ServerCount[],
+  shares: readonly Share[],
   servers: readonly ServerWeight[] | undefined,
 ): TableProblem[] {
   const weights = new Map(servers?.map(({ dip, weight }) => [dip, weight ?? 1]));
-  const serving = counts
-    .filter(({ first }) => first > 0)
-    .map(({ dip, first }) => ({ dip, first, weight: weights.get(dip) ?? 1 }));
+  const serving = shares.map((share) => ({ ...share, weight: weights.get(share.dip) ?? 1 }));
   const total = serving.reduce((sum, { weight }) => sum + weight, 0);
-  return serving.flatMap(({ dip, first, weight }) => {
+  return serving.flatMap(({ dip, buckets, weight }) => {
     const expected = (table.bucketCount * weight) / total;
     // One bucket more or less is rounding, however small the table.
-    const uneven = first > expected * UNEVEN + 1 || first < expected / UNEVEN - 1;
+    const uneven = buckets > expected * UNEVEN + 1 || buckets < expected / UNEVEN - 1;
     if (!uneven) return [];
     return {
       severity: 'warning',
       code: 'uneven-shares',
-      message: `${formatIpv4(dip)} has ${first} first slots where its share is ${Math.round(expected)}`,
+      message: `${formatIpv4(dip)} gets new flows in ${buckets} buckets where its share is ${Math.round(expected)}`,
     };
   });
 }

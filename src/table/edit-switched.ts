@@ -18,8 +18,11 @@ function newcomer(slots: Uint32Array, bucket: number): number {
   return slots[2 * bucket + 1] || slots[2 * bucket];
 }
 
-/** In how many buckets each server but `except` gets new flows. */
-function newcomers(slots: Uint32Array, except: number): { readonly dip: number; readonly buckets: number }[] {
+/** In how many buckets each server but `except` gets new flows, by address. */
+export function newcomers(
+  slots: Uint32Array,
+  except = 0,
+): { readonly dip: number; readonly buckets: number }[] {
   const counts = new Map<number, number>();
   for (let bucket = 0; 2 * bucket < slots.length; bucket++) {
     const dip = newcomer(slots, bucket);
@@ -74,7 +77,7 @@ export function drainSwitched(table: ForwardingTable, dip: number, keep: boolean
  */
 export function addSwitched(table: ForwardingTable, dip: number, seed: number): ForwardingTable {
   const slots = copySlots(table);
-  const donors = newcomers(slots, 0);
+  const donors = newcomers(slots);
   if (donors.some((server) => server.dip === dip)) {
     throw new TableError(
       'duplicate-server',

@@ -38,6 +38,11 @@ try {
       await publishSessions(JSON.parse(args[0] ?? '{}'));
       break;
     }
+    case 'wireguard-flood': {
+      const { flood } = await import('./wireguard/flood.js');
+      await flood(JSON.parse(args[0] ?? '{}'));
+      break;
+    }
     case 'needs': {
       const { printNeeds } = await import('./needs.js');
       printNeeds(args);

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { type DissectorSpec, FOUR_TUPLE_SPEC } from '../../src/flow/dissector.js';
 import { QuicLbEncoder } from '../../src/flow/quic-lb.js';
@@ -41,6 +42,9 @@ const spec = (name: string, options: DissectorSpec['options'] = {}): DissectorSp
   module: null,
   options,
 });
+
+/** The guide's example: what a user's own dissector costs. From `dist-bench/test/bench`. */
+const EXAMPLE = fileURLToPath(new URL('../../../native-notes/examples/stun-username.mjs', import.meta.url));
 
 const KEY = '8f95f09245765f80256934e50c66207f';
 const hex = (value: number, bytes: number): string => value.toString(16).padStart(2 * bytes, '0');
@@ -111,6 +115,17 @@ export const DISSECTOR_CASES: readonly DissectorCase[] = [
     payload: (random) => Uint8Array.of(1 + random.below(255), random.below(256), random.below(256), 1),
     verdict: Verdict.Forward,
     maxRatio: 1.1,
+  },
+  {
+    name: 'dissect-own-module',
+    dissector: { name: '', module: EXAMPLE, options: {} },
+    payload: (random) =>
+      Uint8Array.of(
+        ...[0, 1, 0, 12, 0x21, 0x12, 0xa4, 0x42, ...new Array<number>(12).fill(1)],
+        ...[0, 6, 0, 8, ...Array.from({ length: 8 }, () => random.below(256))],
+      ),
+    verdict: Verdict.Forward,
+    maxRatio: null,
   },
   quicCase('dissect-quic-cid-plaintext', 2, 6, null, 1.3),
   quicCase('dissect-quic-cid-one-block', 4, 12, KEY, null),

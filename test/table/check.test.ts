@@ -61,7 +61,9 @@ describe('checkTable', () => {
     ];
     const table = makeTable({ trafficset: 'web', hashKey: KEY, buckets: 1024, servers: weighted });
     expect(found(table)).toEqual(['warning uneven-shares', 'warning uneven-shares', 'warning uneven-shares']);
-    expect(checkTable(table)[0].message).toBe('10.0.1.1 has 768 first slots where its share is 341');
+    expect(checkTable(table)[0].message).toBe(
+      '10.0.1.1 gets new flows in 768 buckets where its share is 341',
+    );
     expect(found(table, weighted)).toEqual([]);
   });
 });
@@ -98,6 +100,14 @@ describe('checkTableInCluster', () => {
       'warning idle-server',
       'warning unused-second-hops',
     ]);
-    expect(codes(drained, cluster('web', 'udp-flow'))).toEqual(['warning idle-server']);
+    expect(codes(drained, cluster('web', 'tcp'))).toEqual(['warning idle-server']);
+  });
+
+  it('knows that new UDP flows go to the second hop', () => {
+    const tcp = drain(good, A, { keepSecondHop: true });
+    const udp = drain(good, A, { keepSecondHop: true, roles: 'udp' });
+    expect(codes(tcp, cluster('web', 'udp-flow'))).toEqual([]);
+    expect(codes(udp, cluster('web', 'udp-flow'))).toEqual(['warning idle-server']);
+    expect(codes(udp, cluster('web', 'tcp'))).toEqual([]);
   });
 });

@@ -7,7 +7,7 @@ const NEEDS = [
   ...['root', 'tun', 'namespaces', 'ip', 'tc', 'curl', 'ping'],
   ...['nft', 'conntrack', 'wg', 'wireguard-go'],
 ];
-const STEPS = ['tunnel', 'roam', 'drain', 'add', 'stock', 'pmtud', 'fragments', 'comparison'];
+const STEPS = ['tunnel', 'roam', 'drain', 'add', 'stock', 'pmtud', 'fragments', 'flood', 'comparison'];
 
 describePrivileged('twohop demo roaming', NEEDS, () => {
   it('holds in every step', async () => {
@@ -27,6 +27,7 @@ describePrivileged('twohop demo roaming', NEEDS, () => {
     expect(figures.stock).toMatchObject({ servers: ['s1', 's2', 's3', 's4'], failed: 0, astray: 0 });
     expect(figures.pmtud).toMatchObject({ learned: ['IPv4: 1300', 'IPv6: 1300'], broken: 0 });
     expect(figures.fragments).toMatchObject({ failed: 0 });
+    expect(figures.flood).toMatchObject({ sessions: 20, broken: 0, downloadsBroken: 0 });
     // Without the clientid most sessions break: a step leaves one on its server with a chance of one in four.
     expect(figures.comparison.broken).toBeGreaterThan(10);
     expect(figures.comparison.astray).toBeGreaterThan(0);

@@ -3,6 +3,7 @@ import type { TrafficsetSpec } from '../cluster-file.js';
 import { add } from '../scenarios/roaming/add.js';
 import { comparison } from '../scenarios/roaming/comparison.js';
 import { drain } from '../scenarios/roaming/drain.js';
+import { flood } from '../scenarios/roaming/flood.js';
 import { fragments } from '../scenarios/roaming/fragments.js';
 import { pmtud } from '../scenarios/roaming/pmtud.js';
 import { roam } from '../scenarios/roaming/roam.js';
@@ -34,7 +35,7 @@ export const roaming: Suite = {
   clientProcesses: [],
   trafficsets: () => [WARP],
   startServices,
-  scenarios: [tunnel, roam, drain, add, stock, pmtud, fragments, comparison],
+  scenarios: [tunnel, roam, drain, add, stock, pmtud, fragments, flood, comparison],
   tryOut: `${clientName(1)} -- curl -i http://${TUNNEL_SERVER[4]}/`,
 };
 
