@@ -49,8 +49,11 @@ install_missing() {
 }
 
 check_node() {
-  if ! command -v node >/dev/null 2>&1 || [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 20 ]; then
-    echo "twohop: Node 20 or newer is needed: https://nodejs.org, or apt-get install nodejs npm" >&2
+  # From these versions on `require` takes ES modules, as a dissector of one's own is.
+  if ! command -v node >/dev/null 2>&1 || ! node -e '
+    const [major, minor] = process.versions.node.split(".").map(Number);
+    process.exit((major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major > 22 ? 0 : 1)'; then
+    echo "twohop: Node 20.19, 22.12 or newer is needed: https://nodejs.org, or apt-get install nodejs npm" >&2
     return 1
   fi
 }

@@ -158,7 +158,7 @@ function newTable(options: MakeOptions, command: Command): ForwardingTable {
       'give --trafficset and at least one --server for a new table, or --from for an old one',
     );
   }
-  const edits = [options.clearSecondHops, options.add, options.drain, options.swap];
+  const edits = [options.clearSecondHops, options.add, options.drain, options.swap, options.roles];
   if (edits.some((option) => option !== undefined) || !options.secondHop) {
     return usage(command, 'a new table has nothing to edit yet: make it first, then edit it with --from');
   }

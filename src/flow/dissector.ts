@@ -23,7 +23,7 @@ export const MAX_DROP_REASONS = 8;
 
 /**
  * Takes the flow key from packets of one trafficset. Made once; its functions run for every packet and must neither
- * allocate nor throw, whatever the packet holds.
+ * allocate nor throw, whatever the packet holds. A user's that throws, or returns what means nothing, drops its packet.
  */
 export interface FlowDissector {
   /** The name used in configuration, metrics and explanations. */

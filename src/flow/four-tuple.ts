@@ -39,7 +39,7 @@ export function portsWord(source: number, destination: number): number {
   return (source >>> 8) | ((source & 0xff) << 8) | ((destination >>> 8) << 16) | ((destination & 0xff) << 24);
 }
 
-class FourTuple implements FlowDissector {
+export class FourTuple implements FlowDissector {
   readonly name = 'four-tuple';
 
   dissect(_packet: IpPacket, flow: Flow, key: FlowKey): number {

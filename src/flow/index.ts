@@ -11,4 +11,5 @@ export * from './quic-lb.js';
 export * from './registry.js';
 export * from './server-ids.js';
 export * from './siphash.js';
+export * from './user-dissector.js';
 export * from './wireguard-clientid.js';

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { z } from 'zod';
 import { sourceAddress, twoTuple } from './address-keys.js';
@@ -6,6 +8,7 @@ import { MAX_DROP_REASONS } from './dissector.js';
 import { fourTuple } from './four-tuple.js';
 import { ipsecSpi } from './ipsec-spi.js';
 import { quicCid } from './quic-cid.js';
+import { mostUserDrops, UserDissector } from './user-dissector.js';
 import { wireguardClientid } from './wireguard-clientid.js';
 
 /** Finds dissectors: the built-in ones by name, a user's own by file. */
@@ -59,8 +62,17 @@ export function createDissector(spec: DissectorSpec, context: DissectorContext):
   } catch (error) {
     throw problem(messageOf(error));
   }
-  checkDissector(dissector, spec);
-  return dissector;
+  if (spec.module === null) return dissector;
+  checkDissector(dissector, spec.module);
+  return new UserDissector({
+    name: type.name,
+    drops: dissector.drops ?? [],
+    dissect: dissector.dissect.bind(dissector),
+    ...(dissector.dissectQuoted === undefined
+      ? {}
+      : { dissectQuoted: dissector.dissectQuoted.bind(dissector) }),
+    ...(dissector.deliver === undefined ? {} : { deliver: dissector.deliver.bind(dissector) }),
+  });
 }
 
 function findBuiltIn(name: string): AnyDissectorType {
@@ -73,27 +85,52 @@ function findBuiltIn(name: string): AnyDissectorType {
   return type;
 }
 
-/** Workers and commands wait for it: a dissector's file is small, and read once per thread. */
+/** Files that were loaded in this thread, by path: what they exported, and a digest of their text. */
+const loaded = new Map<string, { readonly digest: string; readonly type: AnyDissectorType }>();
+
+/**
+ * Workers and commands wait for it: a dissector's file is small, and read once per thread. Node keeps a module for as
+ * long as the process lives; a file that has changed since is refused, as some threads would have the one and some the
+ * other.
+ */
 function loadType(file: string): AnyDissectorType {
+  let digest: string;
   let exported: unknown;
   try {
+    digest = createHash('sha256').update(readFileSync(file)).digest('hex');
+    const known = loaded.get(file);
+    if (known?.digest === digest) return known.type;
+    if (known !== undefined) {
+      throw new Error('it has changed since it was loaded: restart the process to take it up');
+    }
     exported = createRequire(import.meta.url)(file);
   } catch (error) {
     throw problem(`${file} cannot be loaded: ${messageOf(error)}`);
   }
-  const type = (exported as { readonly default?: unknown }).default ?? exported;
+  const type = defaultOf(exported);
   if (!isType(type)) {
     throw problem(
-      `${file} must export { name, create(options, context) } as default: see README, A dissector of your own`,
+      `${file} must export { name, create(options, context) } as default, with a name of a-z, 0-9 and "-": see README, A dissector of your own`,
     );
   }
+  loaded.set(file, { digest, type });
   return type;
+}
+
+function defaultOf(exported: unknown): unknown {
+  return (exported as { readonly default?: unknown } | null)?.default ?? exported;
 }
 
 function isType(value: unknown): value is AnyDissectorType {
   if (typeof value !== 'object' || value === null) return false;
-  const { name, create } = value as Partial<AnyDissectorType>;
-  return typeof name === 'string' && /^[a-z0-9-]{1,64}$/.test(name) && typeof create === 'function';
+  const { name, create, protocols, options } = value as Partial<AnyDissectorType>;
+  return (
+    typeof name === 'string' &&
+    /^[a-z0-9-]{1,64}$/.test(name) &&
+    typeof create === 'function' &&
+    (protocols === undefined || Array.isArray(protocols)) &&
+    (options === undefined || typeof options?.safeParse === 'function')
+  );
 }
 
 function parseOptions(type: AnyDissectorType, options: DissectorSpec['options']): unknown {
@@ -114,14 +151,20 @@ function parseOptions(type: AnyDissectorType, options: DissectorSpec['options'])
   );
 }
 
-function checkDissector(dissector: FlowDissector, { module, name }: DissectorSpec): void {
-  const where = module ?? name;
+function checkDissector(dissector: FlowDissector, file: string): void {
   if (typeof dissector?.dissect !== 'function') {
-    throw problem(`${where}: create() must return an object with dissect(packet, flow, key)`);
+    throw problem(`${file}: create() must return an object with dissect(packet, flow, key)`);
+  }
+  for (const optional of ['dissectQuoted', 'deliver'] as const) {
+    if (dissector[optional] !== undefined && typeof dissector[optional] !== 'function') {
+      throw problem(`${file}: ${optional} must be a function, or not there`);
+    }
   }
   const { drops = [] } = dissector;
-  if (drops.length > MAX_DROP_REASONS || drops.some((reason) => !/^[a-z0-9_]{1,40}$/.test(reason))) {
-    throw problem(`${where}: drops must be at most ${MAX_DROP_REASONS} names of a-z, 0-9 and "_"`);
+  const most = mostUserDrops(MAX_DROP_REASONS);
+  const isSound = Array.isArray(drops) && drops.every((reason) => /^[a-z0-9_]{1,40}$/.test(String(reason)));
+  if (!isSound || drops.length > most) {
+    throw problem(`${file}: drops must be at most ${most} names of a-z, 0-9 and "_"`);
   }
 }
 

@@ -56,26 +56,10 @@ class WireguardClientid implements FlowDissector {
   readonly drops = DROPS;
 
   dissect(packet: IpPacket, _flow: Flow, key: FlowKey): number {
-    const data = packet.data;
-    const udp = packet.transport;
-    if (packet.protocol !== UDP || udp + HEADER + PREFIX > packet.end) return TRUNCATED;
-    // Of a fragmented message only the beginning is here: its length is what UDP says it is.
-    const length = data.getUint16(udp + LENGTH_AT) - HEADER;
-    if (packet.fragment === WHOLE && udp + HEADER + length > packet.end) return TRUNCATED;
+    const problem = problemOf(packet);
+    if (problem < 0) return problem;
     // Little-endian: the type lies lowest, and the clientid keeps the order of its bytes.
-    const prefix = data.getInt32(udp + HEADER, true);
-    const type = prefix & 0xff;
-    if (type === DATA) {
-      if (length < DATA_MIN_LENGTH) return BAD_LENGTH;
-    } else if (type < INITIATION || type > DATA) {
-      return UNKNOWN_TYPE;
-    } else if (
-      length !==
-      (type === INITIATION ? INITIATION_LENGTH : type === RESPONSE ? RESPONSE_LENGTH : COOKIE_LENGTH)
-    ) {
-      return BAD_LENGTH;
-    }
-    const clientid = prefix >>> 8;
+    const clientid = packet.data.getInt32(packet.transport + HEADER, true) >>> 8;
     if (clientid === 0) return FALLBACK;
     key.words[0] = clientid;
     key.length = CLIENTID_LENGTH;
@@ -85,6 +69,8 @@ class WireguardClientid implements FlowDissector {
 
 class ClearingWireguardClientid extends WireguardClientid {
   deliver(packet: IpPacket): void {
+    // Where no session had to be told, nobody has looked yet.
+    if (problemOf(packet) < 0) return;
     const { data, transport } = packet;
     const before = data.getUint32(transport + HEADER);
     const after = before & TYPE_MASK;
@@ -93,6 +79,22 @@ class ClearingWireguardClientid extends WireguardClientid {
     const checksum = udpUpdate32(data.getUint16(transport + CHECKSUM_AT), before, after);
     data.setUint16(transport + CHECKSUM_AT, checksum);
   }
+}
+
+/** Why a packet is no WireGuard message, as a code to drop it; 0 when it is one. */
+function problemOf(packet: IpPacket): number {
+  const data = packet.data;
+  const udp = packet.transport;
+  if (packet.protocol !== UDP || udp + HEADER + PREFIX > packet.end) return TRUNCATED;
+  // Of a fragmented message only the beginning is here: its length is what UDP says it is.
+  const length = data.getUint16(udp + LENGTH_AT) - HEADER;
+  if (packet.fragment === WHOLE && udp + HEADER + length > packet.end) return TRUNCATED;
+  const type = data.getUint8(udp + HEADER);
+  if (type === DATA) return length < DATA_MIN_LENGTH ? BAD_LENGTH : 0;
+  if (type < INITIATION || type > DATA) return UNKNOWN_TYPE;
+  const expected =
+    type === INITIATION ? INITIATION_LENGTH : type === RESPONSE ? RESPONSE_LENGTH : COOKIE_LENGTH;
+  return length === expected ? 0 : BAD_LENGTH;
 }
 
 const options = z.strictObject({

@@ -9,8 +9,8 @@ const LOOK_MS = 1000;
 export interface FileFollowerEvents {
   /** The file is another one, or was written: time to read it. */
   changed(): void;
-  /** There is none, or none any more. */
-  missing(): void;
+  /** There is none, or none any more, or it cannot be looked at. @param why for people */
+  missing(why: string): void;
 }
 
 /** Notices that a file was replaced or rewritten: at once where the kernel tells, within a second elsewhere. */
@@ -18,7 +18,7 @@ export class FileFollower {
   private watcher: FSWatcher | null = null;
   private settle: NodeJS.Timeout | null = null;
   private readonly look: NodeJS.Timeout;
-  /** Identity of the file last seen; '' for none there, null before the first look. */
+  /** Identity of the file last seen, or why there was none; null before the first look. */
   private seen: string | null = null;
 
   constructor(
@@ -40,10 +40,11 @@ export class FileFollower {
   check(force = false): void {
     this.watchDirectory();
     const identity = identityOf(this.path);
-    if (identity === this.seen && !force) return;
-    this.seen = identity;
-    if (identity === '') this.events.missing();
-    else this.events.changed();
+    const seen = typeof identity === 'string' ? identity : `! ${identity.why}`;
+    if (seen === this.seen && !force) return;
+    this.seen = seen;
+    if (typeof identity === 'string') this.events.changed();
+    else this.events.missing(identity.why);
   }
 
   /** The directory is watched, not the file: a replaced file is another inode. */
@@ -73,8 +74,13 @@ export class FileFollower {
   }
 }
 
-/** Changes whenever the file is replaced or rewritten; '' when there is none. */
-function identityOf(path: string): string {
-  const stat = statSync(path, { throwIfNoEntry: false, bigint: true });
-  return stat === undefined ? '' : `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`;
+/** Changes whenever the file is replaced or rewritten. The directory may be another program's, with anything in it. */
+function identityOf(path: string): string | { readonly why: string } {
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false, bigint: true });
+    if (stat === undefined) return { why: 'no such file' };
+    return `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`;
+  } catch (error) {
+    return { why: (error as NodeJS.ErrnoException).code ?? String(error) };
+  }
 }

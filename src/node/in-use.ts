@@ -1,3 +1,5 @@
+const MOST_TOLD = 64;
+
 /** Which of the values that were handed to the workers all of them use by now. */
 export class InUse {
   /** Message number under which the workers were told of each value. */
@@ -9,6 +11,8 @@ export class InUse {
   /** @param sequence of the message; 0 for what the workers were started with */
   tell(sequence: number, value: number): void {
     this.told.set(sequence, value);
+    // Nobody may ever ask; what is old is of no interest then.
+    if (this.told.size > MOST_TOLD) this.told.delete(this.told.keys().next().value ?? 0);
   }
 
   /** @param taken the last message that every worker has taken */

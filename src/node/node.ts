@@ -64,6 +64,7 @@ export class TwohopNode {
   private admin: AdminServer | null = null;
   private readonly metrics: NodeMetrics;
   private readonly sessions: SessionFollowers;
+  private dissectors: readonly DissectorLabels[];
   private config: NodeConfig;
   /** Steering stands: from here on the server does what its health says. */
   private isUp = false;
@@ -79,10 +80,11 @@ export class TwohopNode {
       status: () => this.plane?.status ?? [],
       underlaySent: () => this.plane?.underlaySent ?? { packets: 0, bytes: 0, errors: 0, tooBig: 0 },
       tables: () => this.tables(),
-      sessions: () => this.sessions.sizes(this.plane?.taken ?? -1),
-      dissectors: () => dissectorsOf(this.config),
+      sessions: () => this.sessions.sizes(),
+      dissectors: () => this.dissectors,
     });
-    this.sessions = new SessionFollowers(this.config.name, {
+    this.dissectors = dissectorsOf(this.config);
+    this.sessions = new SessionFollowers(this.config.name, () => this.plane?.taken ?? -1, {
       sessions: (trafficset) => this.publishSessions(trafficset),
       refused: (trafficset, reason, message) => {
         this.metrics.sessionsRefused(trafficset, reason);
@@ -122,6 +124,7 @@ export class TwohopNode {
     }
     const path = this.pathConfig();
     const given = new Map([...this.followed].map(([name, { table }]) => [name, table]));
+    const givenSessions = new Map(config.trafficsets.map(({ name }) => [name, this.sessions.current(name)]));
     for (const { name } of config.trafficsets) this.sessions.told(name, 0);
     this.plane = await DataPlane.start(path, {
       workers: config.workers,
@@ -135,6 +138,9 @@ export class TwohopNode {
       if (table !== null) followed.inUse.tell(0, table.version);
       // One may have come while the workers started.
       if (followed.table !== null && followed.table !== table) this.publish(name, followed.table);
+    }
+    for (const [name, sessions] of givenSessions) {
+      if (this.sessions.current(name) !== sessions) this.publishSessions(name);
     }
     await this.network?.steer(networkPlan(config));
     this.isUp = true;
@@ -214,8 +220,12 @@ export class TwohopNode {
    * Reads the configuration again. What packets are judged by changes between two batches; what is fixed while a
    * node runs (its address, TUN, workers, steering) is named in the log and waits for a restart.
    */
-  reload(): Promise<void> {
-    return this.inTurn(() => this.reloadNow());
+  async reload(): Promise<void> {
+    try {
+      await this.inTurn(() => this.reloadNow());
+    } catch (error) {
+      this.options.log.error(`the reload failed: ${error instanceof Error ? error.stack : error}`);
+    }
   }
 
   /** Reloads and the stop come one after the other: each finds the network as the one before left it. */
@@ -230,8 +240,10 @@ export class TwohopNode {
     const { log } = this.options;
     if (!this.isUp) return;
     let next: NodeConfig;
+    let nextDissectors: readonly DissectorLabels[];
     try {
       next = this.options.reload();
+      nextDissectors = dissectorsOf(next);
     } catch (error) {
       log.error(
         `configuration refused, the old one stays: ${error instanceof Error ? error.message : error}`,
@@ -244,14 +256,18 @@ export class TwohopNode {
       return;
     }
     const names = this.config.trafficsets.map((trafficset) => trafficset.name);
-    const dissectors = dissectorsOf(this.config);
+    const { dissectors } = this;
     const network = this.options.networkSetup && !sameText(networkPlan(this.config), networkPlan(next));
     this.config = next;
+    this.dissectors = nextDissectors;
     log.level = next.logLevel;
     this.reloading = true;
-    this.refollow();
-    this.sessions.follow(next.trafficsets);
-    this.reloading = false;
+    try {
+      this.refollow();
+      this.sessions.follow(next.trafficsets);
+    } finally {
+      this.reloading = false;
+    }
     if (this.plane !== null) {
       const { sequence, retired } = this.plane.publishConfig(this.pathConfig());
       this.metrics.retire(retired, names, dissectors);

@@ -27,7 +27,7 @@ export class TableFollower {
   ) {
     this.file = new FileFollower(path, {
       changed: () => this.read(),
-      missing: () => this.events.refused('missing', `${path}: no such file; waiting for it`),
+      missing: (why) => this.events.refused('missing', `${path}: ${why}; waiting for it`),
     });
   }
 
@@ -53,8 +53,8 @@ export class TableFollower {
     try {
       this.take(readTableFile(this.path));
     } catch (error) {
-      if (!(error instanceof TableError)) throw error;
-      this.events.refused(error.code, error.message);
+      const code = error instanceof TableError ? error.code : 'unreadable';
+      this.events.refused(code, error instanceof Error ? error.message : String(error));
     }
   }
 

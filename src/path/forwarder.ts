@@ -66,6 +66,7 @@ export class Forwarder {
   use(state: PathState, counters: PathCounters): void {
     this.state = state;
     this.counters = counters;
+    this.fragments.forget();
   }
 
   /** Decides every packet of the batch: sets verdict, action and next hop, and wraps what is to be sent. */

@@ -23,6 +23,11 @@ export class FragmentTrail {
     this.firstEntries = new Int32Array(capacity);
   }
 
+  /** What was seen was judged by another configuration, whose trafficsets may have other indexes. */
+  forget(): void {
+    this.known = null;
+  }
+
   begin(): void {
     this.laterCount = 0;
     this.firstCount = 0;

@@ -1,3 +1,4 @@
+import { DISSECT_DROP } from '../flow/dissector.js';
 import { udpUpdate16, udpUpdate32, update32 } from '../wire/checksum.js';
 import { GUE_AT_HOPS, GUE_AT_NEXT_HOP, GUE_HEADER, GUE_HOP } from '../wire/gue.js';
 import { IP_PROTOCOL_IPIP, IP_PROTOCOL_IPV6, IP_PROTOCOL_UDP } from '../wire/ip.js';
@@ -12,7 +13,7 @@ import {
 import { UDP_AT_CHECKSUM, UDP_AT_DESTINATION_PORT, UDP_HEADER } from '../wire/udp.js';
 import type { PacketBatch } from './batch.js';
 import { Classifier, PacketClass } from './classify.js';
-import { type PathCounters, Stage } from './counters.js';
+import { KeyOutcome, type PathCounters, Stage } from './counters.js';
 import { Delivery } from './delivery.js';
 import { FlowKeys, NO_KEY } from './flow-keys.js';
 import { FragmentTrail } from './fragment-trail.js';
@@ -89,6 +90,7 @@ export class Redirector {
   use(state: PathState, counters: PathCounters): void {
     this.state = state;
     this.counters = counters;
+    this.fragments.forget();
   }
 
   /** Decides every packet of the batch; packets begin with their outer IPv4 header. */
@@ -219,7 +221,10 @@ export class Redirector {
     const { keys } = this;
     const length = keys.take(trafficset, this.classifier);
     if (length === WITHOUT_KEY) return 0;
-    if (length < 0) return -1;
+    if (length < 0) {
+      this.counters.addKey(this.classifier.trafficset, KeyOutcome.Drop + DISSECT_DROP - length);
+      return -1;
+    }
     return trafficset.sessions.has(keys.key, length) ? 1 : 0;
   }
 
@@ -252,6 +257,7 @@ export class Redirector {
 function alike(state: PathState, verdict: number, hop: number): number {
   if (verdict !== VERDICT.Redirect) return verdict;
   if (hop === 0) return VERDICT.AcceptLastHop;
+  if (hop === state.self) return VERDICT.AcceptSelf;
   return state.isUnderlay(hop) ? verdict : VERDICT.DropHopList;
 }
 

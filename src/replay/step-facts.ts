@@ -69,7 +69,9 @@ export function hasHops({ stage, verdict }: Traveller): boolean {
 /** Whether the forwarding table was looked into. */
 export function hasLookup(traveller: Traveller): boolean {
   const { stage, verdict } = traveller;
-  return stage === Stage.Forward && hasFlow(traveller) && !BEFORE_LOOKUP.has(verdict);
+  if (stage !== Stage.Forward || !hasFlow(traveller) || BEFORE_LOOKUP.has(verdict)) return false;
+  // An error whose quote does not tell the key has none, however it ends.
+  return classifierOf(traveller).flow.quoted === 0 || trafficsetOf(traveller)?.quotable === 1;
 }
 
 /** Undefined where the packet is of none. */

@@ -191,6 +191,14 @@ export function finishCluster(sections: ClusterSections, file: string, report: P
       table: resolve(directory, table),
     })),
   };
+  const { icmpCopies } = cluster.underlay;
+  if (icmpCopies > 0 && icmpCopies < cluster.servers.length) {
+    report.at(
+      ['underlay', 'icmp_copies'],
+      `${icmpCopies} per second are fewer than the ${cluster.servers.length} servers, so that no error could be copied: ` +
+        'give at least one for each, or 0 to copy none',
+    );
+  }
   checkServers(cluster, report);
   checkTrafficsets(cluster, sections, report);
   return cluster;

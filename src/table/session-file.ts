@@ -1,6 +1,5 @@
 import { parseIpv4, parseIpv6 } from './address.js';
 import { TableError } from './errors.js';
-import { readText } from './yaml.js';
 
 /**
  * The sessions that a service has, as it publishes them: a text file with one session key per line, replaced as a whole.
@@ -20,12 +19,7 @@ const MAX_KEY_BYTES = 64;
 const HEX_KEY = /^(?:[0-9a-f]{2})+$/i;
 const TUPLE = /^(?:udp|tcp) +(\S+):(\d{1,5}) +> +(\S+):(\d{1,5})$/;
 
-/** @throws ConfigError when the file cannot be read; TableError `bad-session` with file and line */
-export function readSessions(file: string): Uint8Array[] {
-  return parseSessions(readText(file), file);
-}
-
-/** @param file its name in messages */
+/** @param file its name in messages @throws TableError `bad-session` with file and line */
 export function parseSessions(text: string, file: string): Uint8Array[] {
   const keys: Uint8Array[] = [];
   let number = 0;

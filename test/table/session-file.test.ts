@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { TableError } from '../../src/table/errors.js';
-import { parseSessions, readSessions } from '../../src/table/session-file.js';
-import { ConfigError } from '../../src/table/yaml.js';
+import { parseSessions } from '../../src/table/session-file.js';
 
 const parse = (text: string) =>
   parseSessions(text, 'warp.sessions').map((key) => Buffer.from(key).toString('hex'));
@@ -36,9 +35,5 @@ udp [2001:db8:c::7]:1 > [2001:db8:100::10]:65535
   ])('refuses %s, with its line', (line) => {
     expect(() => parse(`00\n${line}\n`)).toThrow(TableError);
     expect(() => parse(`00\n${line}\n`)).toThrow(/^warp\.sessions:2: .* is no session key: write/);
-  });
-
-  it('must be there to be read', () => {
-    expect(() => readSessions('/nonexistent/warp.sessions')).toThrow(ConfigError);
   });
 });

@@ -1,5 +1,6 @@
 import type { FlowDissector } from '../../flow/dissector.js';
 import { FlowKey } from '../../flow/flow-key.js';
+import { FourTuple } from '../../flow/four-tuple.js';
 import { NOT_VIP } from '../../table/vip-matcher.js';
 import { OwnerRule, type PathState, type TrafficsetState } from '../state.js';
 import type { KeyField } from './forwarder-profile.js';
@@ -84,7 +85,7 @@ function serviceOf(trafficset: TrafficsetState, index: number): ForwarderService
       return second === 0 || twoSlots === 0 ? [first] : [first, second];
     },
     hasSecondHop: twoSlots === 1,
-    dissector: dissector.name === 'four-tuple' ? null : dissector,
+    dissector: dissector instanceof FourTuple ? null : dissector,
     followsFragments: trafficset.followsFragments === 1,
     hasMember: (dip) => trafficset.members.includes(dip),
     hasSession: sessionsOf(trafficset),

@@ -96,6 +96,7 @@ export class ProfiledRedirector {
     trace.tell('The packet ends as the first fragment of its datagram', 'that was seen before');
     if (before.reason !== 'redirect') return before.reason;
     if (wrapper.hop === null) return 'accept_last_hop';
+    if (wrapper.hop === site.address) return 'accept_self';
     if (site.isUnderlay(wrapper.hop)) return 'redirect';
     trace.tell('The hop list cannot be used', `${formatIpv4(wrapper.hop)} is no address of the underlay`);
     return 'drop_hop_list';
