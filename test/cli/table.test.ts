@@ -118,6 +118,7 @@ describe('twohop table', () => {
       const wrong: [string[], RegExp][] = [
         [['--trafficset', 'web'], /give --trafficset and at least one --server/],
         [['--trafficset', 'web', '--server', '10.0.1.1', '--swap', '1'], /nothing to edit yet/],
+        [['--trafficset', 'web', '--server', '10.0.1.1', '--roles', 'udp'], /nothing to edit yet/],
         [['--trafficset', 'web', '--server', '10.0.1'], /"10\.0\.1" is no IPv4 address/],
         [['--trafficset', 'web', '--server', '10.0.1.1=x'], /is no number/],
         [['--trafficset', 'web', '--server', '10.0.1.1=0'], /weight 0/],

@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import { Flow } from '../../src/flow/flow.js';
+import { FlowKey } from '../../src/flow/flow-key.js';
 import { createDissector, DISSECTOR_NAMES, DissectorError } from '../../src/flow/registry.js';
+import { IpPacket } from '../../src/wire/ip.js';
 import { makeUdp } from '../path/packets.js';
 import { CONTEXT, make, outcomeOf } from './dissect.js';
 
@@ -80,6 +83,53 @@ describe("a user's own dissector", () => {
     expect(outcomeOf(short, makeUdp(stun([0x0006, 'alice:bob'])))).toBe('key 616c69');
   });
 
+  it('is believed in nothing: exceptions and nonsense drop the packet, for reasons that are counted', () => {
+    const own = (body: string) =>
+      load(`export default { name: "x", create: () => ({ drops: ["mine"], ${body} }) }`);
+    const packet = makeUdp(Uint8Array.of(1));
+    const outcome = (body: string) => outcomeOf(own(body), packet);
+    expect(outcome('dissect() { throw new Error("x"); }')).toBe('drop exception');
+    for (const nonsense of ['200', '1.5', '-4', '-102', 'NaN', '"3"', 'undefined', '65']) {
+      expect(outcome(`dissect: () => ${nonsense}`)).toBe('drop bad_result');
+    }
+    expect(outcome('dissect: () => -2')).toBe('drop mine');
+    expect(outcome('dissect: () => 0')).toBe('fallback');
+    // Host order, as the context has it.
+    expect(outcome('dissect(p, f, key) { key.server = 0xc0a80201; return -1; }')).toBe('server 192.168.2.1');
+    const key = new FlowKey();
+    own('dissect(p, f, k) { k.server = 0xc0a80201; return -1; }').dissect(new IpPacket(), new Flow(), key);
+    expect(key.server).toBe(0xc0a80201 | 0);
+  });
+
+  it('names a quoted flow by the 4-tuple where its own way fails, and delivers what it could not change', () => {
+    const own = (body: string) =>
+      load(`export default { name: "x", create: () => ({ dissect: () => 0, ${body} }) }`);
+    const flow = new Flow();
+    flow.data = new DataView(new ArrayBuffer(64));
+    flow.version = 4;
+    const key = new FlowKey();
+    for (const body of [
+      'dissectQuoted: () => 0',
+      'dissectQuoted() { throw 1; }',
+      'dissectQuoted: () => 99',
+    ]) {
+      expect(own(body).dissectQuoted?.(flow, key)).toBe(12);
+    }
+    expect(own('dissectQuoted: () => 3').dissectQuoted?.(flow, key)).toBe(3);
+    expect(own('deliver() { throw 1; }').deliver?.(new IpPacket())).toBeUndefined();
+    expect(own('').deliver).toBeUndefined();
+  });
+
+  it('is not taken up again when its file has changed: some threads would have the one, some the other', () => {
+    const module = join(directory, 'edited.mjs');
+    const spec = { name: '', module, options: {} };
+    writeFileSync(module, 'export default { name: "x", create: () => ({ dissect: () => 0 }) }');
+    expect(createDissector(spec, CONTEXT).name).toBe('x');
+    expect(createDissector(spec, CONTEXT).name).toBe('x');
+    writeFileSync(module, 'export default { name: "y", create: () => ({ dissect: () => 0 }) }');
+    expect(() => createDissector(spec, CONTEXT)).toThrow('it has changed since it was loaded: restart');
+  });
+
   it('gives any datagram an end', () => {
     const dissector = example();
     fc.assert(
@@ -106,7 +156,15 @@ describe("a user's own dissector", () => {
     );
     expect(() =>
       load('export default { name: "x", create: () => ({ name: "x", drops: ["a b"], dissect: () => 0 }) }'),
-    ).toThrow('drops must be at most 8 names');
+    ).toThrow('drops must be at most 6 names');
+    expect(() => load('export default null')).toThrow('must export');
+    expect(() => load('export default { name: "x", protocols: 17, create() {} }')).toThrow('must export');
+    expect(() =>
+      load('export default { name: "x", create: () => ({ drops: "abc", dissect() {} }) }'),
+    ).toThrow('drops');
+    expect(() => load('export default { name: "x", create: () => ({ dissect() {}, deliver: 1 }) }')).toThrow(
+      'deliver must be a function',
+    );
     expect(() =>
       createDissector({ name: '', module: join(directory, 'none.mjs'), options: {} }, CONTEXT),
     ).toThrow(DissectorError);

@@ -90,6 +90,20 @@ describe('wireguard-clientid', () => {
     expect([...stamped.subarray(28, 32)]).toEqual([4, 0, 0, 0]);
   });
 
+  it('changes nothing that is no WireGuard message', () => {
+    const strangers = [new Uint8Array(0), Uint8Array.of(4, 1, 2), message(9, 1, 64), message(1, 1, 64)];
+    for (const data of strangers) {
+      // Bytes behind the packet are another's.
+      const slot = new Uint8Array(256).fill(0xa5);
+      slot.set(makeUdp(data));
+      const before = Uint8Array.from(slot);
+      const packet = new IpPacket();
+      packet.parse(new DataView(slot.buffer), 0, 28 + data.length);
+      clearing.deliver?.(packet);
+      expect(slot).toEqual(before);
+    }
+  });
+
   it('clears the first fragment, with the checksum of the whole', () => {
     const packet = makeUdp(message(4, 0x0a0b0c, 1400));
     const [first, ...rest] = fragmentsOf(packet, 512);

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { PathCounters } from '../../src/path/counters.js';
 import { FRAGMENT_ENTRIES, FRAGMENT_LIFETIME_MS, FragmentMemory } from '../../src/path/fragments.js';
 import { SocketState } from '../../src/path/sockets.js';
+import { PathState } from '../../src/path/state.js';
 import { IpPacket } from '../../src/wire/ip.js';
 import { fragmentsOf, makePacket, makeUdp, wrapPacket } from './packets.js';
 import { Stages } from './stages.js';
@@ -70,6 +72,31 @@ describe.each([4, 6] as const)('fragments over IPv%i', (version) => {
     expect(verdicts(here)).toEqual(new Array(3).fill('accept_established'));
     expect(here.map(({ bytes }) => bytes)).toEqual(pieces({ version }));
     expect(verdicts(stages().redirect(wrapped.slice(1)))).toEqual(new Array(2).fill('drop_fragment_unknown'));
+  });
+
+  it('are never sent to this server itself', () => {
+    const [first, second] = pieces({ version });
+    const all = stages();
+    const away = all.redirect([wrapPacket(first, { hops: ['10.0.3.1'] })]);
+    const back = all.redirect([wrapPacket(second, { hops: ['10.0.1.1', '10.0.1.1'] })]);
+    expect(verdicts([...away, ...back])).toEqual(['redirect', 'accept_self']);
+  });
+
+  it('are of no known datagram after a reload, whose trafficsets may be others', () => {
+    const clear = { name: 'wireguard-clientid', module: null, options: { clear: true } };
+    const warp: TestTrafficset = { ...GAME, name: 'warp', kind: 'udp-session', dissector: clear };
+    const own = { ...warp, ports: [{ first: 1, last: 1 }] };
+    const both = pathConfig([own, { ...GAME, table: uniformTable(SELF, 0) }]);
+    const [first, second] = pieces({ version });
+    const all = new Stages(both);
+    expect(verdicts(all.forward([first]))).toEqual(['accept_last_hop']);
+    expect(verdicts(all.redirect([wrapPacket(first)]))).toEqual(['accept_last_hop']);
+    const state = new PathState(pathConfig([own]));
+    const counters = new PathCounters(1);
+    all.forwarder.use(state, counters);
+    all.redirector.use(state, counters);
+    expect(verdicts(all.forward([second]))).toEqual(['drop_fragment_unknown']);
+    expect(verdicts(all.redirect([wrapPacket(second)]))).toEqual(['drop_fragment_unknown']);
   });
 
   it('that share an identification belong to who came last', () => {
