@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { KeyOutcome } from '../../src/path/counters.js';
 import { buildSessions } from '../../src/path/session-set.js';
+import { SocketState } from '../../src/path/sockets.js';
 import { verifyTransportChecksum } from '../../src/wire/checksum.js';
 import { IpPacket } from '../../src/wire/ip.js';
 import { Reason } from '../../src/wire/reason.js';
 import { encodeWireguardInto } from '../../src/wire/wireguard.js';
 import { makeEsp, makePacket, makeTooBig, makeUdp, wrapPacket } from './packets.js';
 import { Stages } from './stages.js';
-import { OTHER, pathConfig, SELF, type TestTrafficset, THIRD, uniformTable } from './support.js';
+import { FakeSockets, OTHER, pathConfig, SELF, type TestTrafficset, THIRD, uniformTable } from './support.js';
 
 /** Trafficsets of sessions: who has the session decides, and no socket. */
 
@@ -52,6 +53,15 @@ describe('with a set of sessions, the redirector', () => {
     const [seen] = redirect([wrapPacket(packet(2), HOP)]);
     expect(seen).toMatchObject({ verdict: 'redirect', to: '10.0.3.1' });
     expect(seen.bytes.subarray(40)).toEqual(packet(2));
+  });
+
+  it('asks no socket: one may be there for all sessions', () => {
+    const sockets = new FakeSockets(() => SocketState.Established);
+    const config = pathConfig([{ ...WARP, sessions: KNOWN, table: uniformTable(SELF, THIRD) }]);
+    const all = new Stages(config, sockets);
+    expect(all.redirect([wrapPacket(packet(2), HOP)])[0].verdict).toBe('redirect');
+    expect(all.forward([packet(2)])[0].verdict).toBe('redirect');
+    expect(sockets.asked).toEqual([]);
   });
 
   it('takes in new sessions where there is no further hop, and tells them from known ones', () => {
