@@ -17,6 +17,8 @@ export const MAX_CLIENTS = 32;
 
 export type Family = 4 | 6;
 
+export const FAMILIES: readonly Family[] = [4, 6];
+
 /** One end of a point-to-point link: own address and the other side's, per family. */
 export interface LinkEnd {
   readonly own: Readonly<Record<Family, string>>;

@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { type Family, vip } from './addresses.js';
+import { FAMILIES, type Family, vip } from './addresses.js';
 import type { Daemon } from './daemon.js';
 import type { Site } from './site.js';
 import { IDLE_S } from './udp-service.js';
@@ -40,8 +40,6 @@ const SOCAT_UNCONNECTED: FlowService = {
 export const FLOW_SERVICES = [NODE, SOCAT_CONNECTED, SOCAT_UNCONNECTED] as const;
 /** The one that gives an account of the bytes it got. */
 export const THOROUGH = NODE;
-
-const FAMILIES: readonly Family[] = [4, 6];
 
 export const flowVip = (family: Family): string => vip(7, family);
 

@@ -1,6 +1,7 @@
 import { parseIpv4 } from '../../table/address.js';
 import { drain as drainTable } from '../../table/edit.js';
 import { dipOf, type Family, serverName } from '../addresses.js';
+import { since } from '../counters.js';
 import type { DataCenter } from '../data-center.js';
 import {
   brokenOf,
@@ -13,7 +14,7 @@ import {
   tally,
 } from './connections.js';
 import { CurlDownload } from './curl.js';
-import { countPackets, difference } from './packets.js';
+import { countPackets } from './packets.js';
 import { Judgement, type Scenario } from './scenario.js';
 
 const OLD = 60;
@@ -39,7 +40,7 @@ export const drain: Scenario = {
     const curlFailures = (await Promise.all(curls.map((curl) => curl.result()))).filter(
       (one) => one !== null,
     );
-    const packets = difference(await countPackets(fleet), before);
+    const packets = since(before, await countPackets(fleet));
     await fleet.restore(full);
 
     const name = serverName(DRAINED);

@@ -1,9 +1,10 @@
+import { since } from '../../counters.js';
 import { Nat } from '../../nat.js';
 import { giveToAccess, secondAddressOf, takeFromAccess } from '../../second-address.js';
 import { Judgement, type Scenario } from '../scenario.js';
 import { Exchanges } from './exchanges.js';
 import { brokenOf, byWay, judgeBoth, lossOf, movedInProgress } from './fates.js';
-import { countPackets, difference, judgePackets, packetLine } from './packets.js';
+import { countPackets, judgePackets, packetLine } from './packets.js';
 
 const PER_CLIENT = 6;
 
@@ -30,7 +31,7 @@ export const rebinding: Scenario = {
     );
     await uploads.settle('connection id', ({ peers }) => peers.length === 3);
     const fates = await uploads.finish();
-    const packets = difference(await countPackets(dataCenter), before);
+    const packets = since(before, await countPackets(dataCenter));
     await Promise.all(nats.map((nat) => nat.remove()));
     await Promise.all(nats.map((nat) => takeFromAccess(nat.client)));
 

@@ -1,3 +1,4 @@
+import { since } from '../../counters.js';
 import type { DataCenter } from '../../data-center.js';
 import { TunnelDownload } from '../../wireguard/downloads.js';
 import { giveBackIpv6, ROAMING_STEPS } from '../../wireguard/roaming.js';
@@ -8,7 +9,6 @@ import {
   countSessionPackets,
   ROAMERS,
   type SessionPackets,
-  since,
 } from './sessions.js';
 
 /** All steps of roaming by all clients at once, with a download in every tunnel. */
@@ -53,7 +53,7 @@ export async function journey(
     inProgress = downloads.filter((download) => download.inProgress).length;
     await take(ROAMERS, tunnels.serverPublicKey);
     // A client elsewhere comes in elsewhere; a NAT in the router itself would hide that from the router's choice.
-    await network.setEcmp({ seed: original.seed + 1 + index });
+    await network.rehash(original.seed + 1 + index);
     steps.push({ title, broken: await brokenSessions(tunnels, baselines, patience.probeS) });
   }
   await giveBackIpv6(ROAMERS);

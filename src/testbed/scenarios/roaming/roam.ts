@@ -33,6 +33,7 @@ export const roam: Scenario = {
       downloadFailures.length === 0,
       `${downloadFailures.length} downloads broke: ${downloadFailures[0]}`,
     );
+    judgement.expect(packets.forwarded > 0, 'no packet entered at a server that did not own it');
     judgement.expect(packets.atHolder > 0, 'no packet was taken in for a session');
     judgement.expect(
       packets.astray === 0,
@@ -46,6 +47,7 @@ export const roam: Scenario = {
         ),
         `${ROAMERS.length - downloadFailures.length} of ${ROAMERS.length} downloads completed`,
         `${packets.astray} of ${packets.atHolder + packets.astray} packets reached a server that does not hold their session`,
+        `${packets.forwarded} packets entered elsewhere and were forwarded`,
       ],
       {
         tunnels: ROAMERS.length,
