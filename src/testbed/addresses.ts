@@ -53,6 +53,15 @@ export function accessLink(client: number): LinkEnd {
   };
 }
 
+/** Where a client, or its NAT, is after it has moved to another place in the network. */
+export const secondAddressOf = (client: number): Readonly<Record<Family, string>> => ({
+  4: `203.0.113.${client}`,
+  6: `2001:db8:d:${client}::1`,
+});
+
+/** Address number `n` (0 ... 9) of a NAT in the router, which is renumbered now and then. */
+export const natAddress = (n: number): string => `203.0.113.${200 + n}`;
+
 export const dipOf = (server: number): string => serverLink(server).own[4];
 
 /** Name of the server with this DIP (host order). */
