@@ -1,22 +1,31 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { clientName } from '../addresses.js';
-import { TestbedError } from '../errors.js';
-import { inNamespace } from '../run.js';
-import { streamDigest } from '../stream.js';
-import { waitUntil } from '../wait.js';
-import { TUNNEL_SERVER } from './plan.js';
+import { clientName } from './addresses.js';
+import { TestbedError } from './errors.js';
+import { inNamespace } from './run.js';
+import { streamDigest } from './stream.js';
+import { waitUntil } from './wait.js';
+
+export interface CurlRequest {
+  readonly client: number;
+  /** As URLs have it: IPv6 in brackets. */
+  readonly host: string;
+  /** The client's own; default: any. */
+  readonly port?: number;
+  /** Of the content; see stream.ts. */
+  readonly seed: number;
+}
 
 /** Read at once, and how often: 15 kB per second. */
 const SIP = 1500;
 const PAUSE_MS = 100;
 
 /**
- * A download inside a tunnel by a stock client, Debian's curl. Its output is read in small sips, which slow the sender
+ * A download from the testbed's HTTP service by a stock client: Debian's curl, in a client's namespace. Its output is read in small sips, which slow the sender
  * down, so that it is in progress for as long as is wanted; then it is let run.
  */
-export class TunnelDownload {
+export class CurlDownload {
   private readonly hash = createHash('sha256');
   private received = 0;
   private words = '';
@@ -25,7 +34,6 @@ export class TunnelDownload {
   private readonly timer: NodeJS.Timeout;
 
   private constructor(
-    readonly client: number,
     private readonly seed: number,
     private readonly bytes: number,
     private readonly child: ChildProcess,
@@ -40,13 +48,16 @@ export class TunnelDownload {
     this.timer = setInterval(() => this.sip(), PAUSE_MS);
   }
 
-  /** Starts one for each client; resolves when all have received something. */
-  static async startAll(clients: readonly number[], bytes: number): Promise<TunnelDownload[]> {
-    const downloads = clients.map((client) => {
-      const url = `http://${TUNNEL_SERVER[4]}/download?bytes=${bytes}&seed=${client}`;
-      const [command, args] = inNamespace(clientName(client), ['curl', '--silent', '--show-error', url]);
+  /** Starts all of them, of the same length; resolves when all have received something. */
+  static async startAll(requests: readonly CurlRequest[], bytes: number): Promise<CurlDownload[]> {
+    const downloads = requests.map(({ client, host, port, seed }) => {
+      const [command, args] = inNamespace(clientName(client), [
+        ...['curl', '--silent', '--show-error', '--globoff'],
+        ...(port === undefined ? [] : ['--local-port', String(port)]),
+        `http://${host}/download?bytes=${bytes}&seed=${seed}`,
+      ]);
       const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-      return new TunnelDownload(client, client, bytes, child);
+      return new CurlDownload(seed, bytes, child);
     });
     await waitUntil(`the first bytes of ${downloads.length} downloads`, () =>
       downloads.every((download) => {

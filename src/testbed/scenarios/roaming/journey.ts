@@ -1,6 +1,6 @@
 import { since } from '../../counters.js';
 import type { DataCenter } from '../../data-center.js';
-import { TunnelDownload } from '../../wireguard/downloads.js';
+import { downloadThroughTunnels } from '../../wireguard/downloads.js';
 import { giveBackIpv6, ROAMING_STEPS } from '../../wireguard/roaming.js';
 import type { Tunnels } from '../../wireguard/tunnels.js';
 import {
@@ -28,7 +28,7 @@ export interface JourneyStep {
   readonly broken: ReadonlyMap<number, string>;
 }
 
-/** At the pace of {@link TunnelDownload} this takes a minute. */
+/** At the pace of {@link downloadThroughTunnels} this takes a minute. */
 const BYTES = 1_000_000;
 
 /**
@@ -44,7 +44,7 @@ export async function journey(
   const fleet = dataCenter.requireFleet();
   const original = network.ecmp;
   const baselines = await baselinesOf(tunnels, ROAMERS);
-  const downloads = await TunnelDownload.startAll(ROAMERS, BYTES);
+  const downloads = await downloadThroughTunnels(ROAMERS, BYTES);
   const before = await countSessionPackets(fleet);
 
   const steps: JourneyStep[] = [];

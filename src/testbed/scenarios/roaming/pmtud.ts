@@ -2,7 +2,7 @@ import { clientName, FAMILIES, type Family } from '../../addresses.js';
 import { since } from '../../counters.js';
 import type { DataCenter } from '../../data-center.js';
 import { CLIENT_MTU } from '../../network.js';
-import { TunnelDownload } from '../../wireguard/downloads.js';
+import { downloadThroughTunnels } from '../../wireguard/downloads.js';
 import { listed } from '../connections.js';
 import { pathMtu } from '../path-mtu.js';
 import { Judgement, type Scenario } from '../scenario.js';
@@ -76,7 +76,7 @@ export const pmtud: Scenario = {
 
 async function shrink(dataCenter: DataCenter, family: Family, holder: string): Promise<Shrinking> {
   const before = await countErrors(dataCenter);
-  const [running] = await TunnelDownload.startAll([NARROW_CLIENT], BYTES);
+  const [running] = await downloadThroughTunnels([NARROW_CLIENT], BYTES);
   await dataCenter.network.setAccessMtu(NARROW_CLIENT, NARROW_MTU);
   const failure = await running.finish(STALL_MS);
   const mtu = await pathMtu(holder, NARROW_CLIENT, family);

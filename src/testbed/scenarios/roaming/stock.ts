@@ -1,10 +1,7 @@
-import { parseIpv4 } from '../../../table/address.js';
-import type { ForwardingTable } from '../../../table/forwarding-table.js';
-import { clientLink, clientName, dipOf, type Family, serverName, vip } from '../../addresses.js';
+import { clientLink, clientName, type Family, serverName, vip } from '../../addresses.js';
 import { since } from '../../counters.js';
-import { TestbedError } from '../../errors.js';
-import { bucketOf } from '../../owner.js';
-import { TunnelDownload } from '../../wireguard/downloads.js';
+import { portFor } from '../../owner.js';
+import { downloadThroughTunnels } from '../../wireguard/downloads.js';
 import { WIREGUARD_PORT } from '../../wireguard/plan.js';
 import { whoAnswers } from '../../wireguard/probes.js';
 import { tunnelsOf } from '../../wireguard/tunnels.js';
@@ -29,11 +26,15 @@ export const stock: Scenario = {
     // A port for each server, so that landing on the right one by chance would take luck every time.
     for (let server = 1; server <= dataCenter.spec.servers; server++) {
       const family: Family = server % 2 === 1 ? 4 : 6;
-      const port = portFor(table, server, family);
+      const port = portFor(table, server, {
+        address: clientLink(STOCK_CLIENT).own[family],
+        first: 40_000,
+        remote: { address: vip(1, family), port: WIREGUARD_PORT },
+      });
       await freshSessions(dataCenter, tunnels, [STOCK_CLIENT], { family, port });
       const before = await countSessionPackets(fleet);
       const answers = await whoAnswers([STOCK_CLIENT], 4, PATIENCE_S);
-      const [download] = await TunnelDownload.startAll([STOCK_CLIENT], BYTES);
+      const [download] = await downloadThroughTunnels([STOCK_CLIENT], BYTES);
       const outcome = await download.finish(STALL_MS);
       if (outcome !== null) failures.push(outcome);
       astray += since(before, await countSessionPackets(fleet)).astray;
@@ -56,14 +57,3 @@ export const stock: Scenario = {
     );
   },
 };
-
-/** A port from which the client's 4-tuple belongs to this server. */
-function portFor(table: ForwardingTable, server: number, family: Family): number {
-  const address = clientLink(STOCK_CLIENT).own[family];
-  const remote = { address: vip(1, family), port: WIREGUARD_PORT };
-  const dip = parseIpv4(dipOf(server));
-  for (let port = 40_000; port < 50_000; port++) {
-    if (table.firstHop(bucketOf(table, { local: { address, port }, remote })) === dip) return port;
-  }
-  throw new TestbedError(`no port of ${address} belongs to ${serverName(server)}`);
-}

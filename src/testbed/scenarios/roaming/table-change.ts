@@ -2,7 +2,7 @@ import type { ForwardingTable } from '../../../table/forwarding-table.js';
 import { serverName } from '../../addresses.js';
 import { since } from '../../counters.js';
 import type { DataCenter } from '../../data-center.js';
-import { TunnelDownload } from '../../wireguard/downloads.js';
+import { downloadThroughTunnels } from '../../wireguard/downloads.js';
 import { whoAnswers } from '../../wireguard/probes.js';
 import type { Tunnels } from '../../wireguard/tunnels.js';
 import { sampleOf, tally } from '../connections.js';
@@ -48,7 +48,7 @@ export async function throughChange(
 ): Promise<ChangeSeen> {
   const fleet = dataCenter.requireFleet();
   const baselines = await baselinesOf(tunnels, ROAMERS);
-  const downloads = await TunnelDownload.startAll(ROAMERS, BYTES);
+  const downloads = await downloadThroughTunnels(ROAMERS, BYTES);
   const before = await countSessionPackets(fleet);
   await fleet.publish(change.table);
   const broken = await brokenSessions(tunnels, baselines);

@@ -1,7 +1,7 @@
 import { FAMILIES } from '../../addresses.js';
 import { since } from '../../counters.js';
 import type { DataCenter } from '../../data-center.js';
-import { TunnelDownload } from '../../wireguard/downloads.js';
+import { downloadThroughTunnels } from '../../wireguard/downloads.js';
 import { whoAnswers, whoIsReached } from '../../wireguard/probes.js';
 import { checksumNeutralId } from '../../wireguard/stamp.js';
 import { type Tunnels, tunnelsOf } from '../../wireguard/tunnels.js';
@@ -35,7 +35,7 @@ export const tunnel: Scenario = {
     const reached: number[][] = [];
     for (const family of FAMILIES) reached.push(await whoIsReached(ROAMERS, family, PATIENCE_S));
     const answers = await whoAnswers(ROAMERS, 6, PATIENCE_S);
-    const downloads = await TunnelDownload.startAll(ROAMERS, BYTES);
+    const downloads = await downloadThroughTunnels(ROAMERS, BYTES);
     const outcomes = await Promise.all(downloads.map((download) => download.finish(STALL_MS)));
     const packets = since(before, await countSessionPackets(fleet));
 
