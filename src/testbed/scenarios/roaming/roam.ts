@@ -24,6 +24,10 @@ export const roam: Scenario = {
         reasons.length === 0,
         `after "${step.title}" ${reasons.length} sessions were broken: ${sampleOf(reasons)}`,
       );
+      judgement.expect(
+        step.moved === ROAMERS.length,
+        `after "${step.title}" servers saw only ${step.moved} clients elsewhere than before`,
+      );
     }
     judgement.expect(
       inProgress === ROAMERS.length,
@@ -42,8 +46,8 @@ export const roam: Scenario = {
     return judgement.finding(
       [
         ...steps.map(
-          ({ title, broken }) =>
-            `${title}: ${ROAMERS.length - broken.size} of ${ROAMERS.length} stay on their server`,
+          ({ title, broken, moved }) =>
+            `${title}: ${moved} of ${ROAMERS.length} seen elsewhere, ${ROAMERS.length - broken.size} stay on their server`,
         ),
         `${ROAMERS.length - downloadFailures.length} of ${ROAMERS.length} downloads completed`,
         `${packets.astray} of ${packets.atHolder + packets.astray} packets reached a server that does not hold their session`,
