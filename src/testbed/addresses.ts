@@ -17,6 +17,8 @@ export const MAX_CLIENTS = 32;
 
 export type Family = 4 | 6;
 
+export const FAMILIES: readonly Family[] = [4, 6];
+
 /** One end of a point-to-point link: own address and the other side's, per family. */
 export interface LinkEnd {
   readonly own: Readonly<Record<Family, string>>;
@@ -50,6 +52,15 @@ export function accessLink(client: number): LinkEnd {
     peer: { 4: `10.1.${client}.0`, 6: `fd00:0:1:${client}::` },
   };
 }
+
+/** Where a client, or its NAT, is after it has moved to another place in the network. */
+export const secondAddressOf = (client: number): Readonly<Record<Family, string>> => ({
+  4: `203.0.113.${client}`,
+  6: `2001:db8:d:${client}::1`,
+});
+
+/** Address number `n` (0 ... 9) of a NAT in the router, which is renumbered now and then. */
+export const natAddress = (n: number): string => `203.0.113.${200 + n}`;
 
 export const dipOf = (server: number): string => serverLink(server).own[4];
 

@@ -14,6 +14,8 @@ export class ClientHandle {
   private nextId = 1;
 
   constructor(
+    /** Of its client, from 1. */
+    readonly number: number,
     readonly name: string,
     private readonly child: ChildProcess,
   ) {

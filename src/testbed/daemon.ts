@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { TestbedError } from './errors.js';
 import { inNamespace } from './run.js';
+import { START_MS, waitUntil } from './wait.js';
 
 /** Lines of a dead daemon's log that are shown; a stack trace has its message above it. */
 const LOG_LINES = 12;
@@ -43,12 +44,39 @@ export class Daemon {
     return this.child.pid !== undefined && this.child.exitCode === null && this.child.signalCode === null;
   }
 
-  /** Resolves at the first thing that a talking process says. @throws {TestbedError} when it ends before */
-  ready(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.child.once('exit', () => reject(this.failure()));
-      this.child.stdout?.once('data', () => resolve());
+  /** Resolves at the first thing that a talking process says. @throws {TestbedError} see {@link until} */
+  async ready(): Promise<void> {
+    let spoke = false;
+    this.child.stdout?.once('data', () => {
+      spoke = true;
     });
+    await this.until('to be ready', () => spoke);
+  }
+
+  /**
+   * Waits until `probe` says that it has started.
+   * @param what of it: `to answer`
+   * @throws {TestbedError} when it ends before, or takes more than {@link START_MS}
+   */
+  until(what: string, probe: () => Promise<boolean> | boolean): Promise<void> {
+    return Daemon.allUntil([this], `${this.name} ${what}`, probe);
+  }
+
+  /** The same for several that start together, and of which none may end. */
+  static allUntil(
+    daemons: readonly Daemon[],
+    what: string,
+    probe: () => Promise<boolean> | boolean,
+  ): Promise<void> {
+    return waitUntil(
+      what,
+      () => {
+        const dead = daemons.find(({ running }) => !running);
+        if (dead !== undefined) throw dead.failure();
+        return probe();
+      },
+      START_MS,
+    );
   }
 
   /** Resolves when the process is gone. */

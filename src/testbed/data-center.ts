@@ -83,5 +83,5 @@ function sitesNamed(count: number, nameOf: (number: number) => string): Site[] {
 }
 
 function startClient(site: Site): ClientHandle {
-  return new ClientHandle(site.name, site.startRole('client', 'client').child);
+  return new ClientHandle(site.number, site.name, site.startRole('client', 'client').child);
 }

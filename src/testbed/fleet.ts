@@ -17,7 +17,7 @@ import { Daemon } from './daemon.js';
 import { TestbedError } from './errors.js';
 import { CLI_ENTRY } from './locations.js';
 import { getOverUnixSocket, Metrics, parseMetrics } from './metrics.js';
-import { START_MS, waitUntil } from './wait.js';
+import { waitUntil } from './wait.js';
 
 /** More than a hundred per server, for as many servers as the testbed takes. */
 const BUCKETS = 4096;
@@ -108,13 +108,9 @@ export class Fleet {
       talks: false,
     });
     this.nodes.set(server, node);
-    await waitUntil(
-      `node ${name} to be healthy`,
-      async () => {
-        if (!node.running) throw node.failure();
-        return (await healthy(name)) && (await this.usesCurrentTables(server));
-      },
-      START_MS,
+    await node.until(
+      'to be healthy',
+      async () => (await healthy(name)) && (await this.usesCurrentTables(server)),
     );
   }
 

@@ -1,9 +1,8 @@
 import { writeFile } from 'node:fs/promises';
-import { type Family, vip } from './addresses.js';
-import type { Daemon } from './daemon.js';
+import { FAMILIES, type Family, vip } from './addresses.js';
+import { Daemon } from './daemon.js';
 import type { Site } from './site.js';
 import { IDLE_S } from './udp-service.js';
-import { START_MS, waitUntil } from './wait.js';
 
 /** UDP services with flows, each with a trafficset of its own: what they do with their sockets is what differs. */
 export interface FlowService {
@@ -40,8 +39,6 @@ const SOCAT_UNCONNECTED: FlowService = {
 export const FLOW_SERVICES = [NODE, SOCAT_CONNECTED, SOCAT_UNCONNECTED] as const;
 /** The one that gives an account of the bytes it got. */
 export const THOROUGH = NODE;
-
-const FAMILIES: readonly Family[] = [4, 6];
 
 export const flowVip = (family: Family): string => vip(7, family);
 
@@ -81,17 +78,11 @@ export async function startFlowServices(server: Site): Promise<void> {
   }
   const addresses = FAMILIES.map(flowVip);
   await server.startRole('udp-service', 'udp-service', server.name, String(NODE.port), ...addresses).ready();
-  await waitUntil(
-    `the UDP services of ${server.name} to have their sockets`,
-    async () => {
-      const dead = daemons.find(({ running }) => !running);
-      if (dead !== undefined) throw dead.failure();
-      const { stdout } = await server.script('ss -Hlun');
-      const names = FLOW_SERVICES.flatMap(({ port }) => FAMILIES.map((family) => socketName(family, port)));
-      return names.every((name) => stdout.includes(name));
-    },
-    START_MS,
-  );
+  const names = FLOW_SERVICES.flatMap(({ port }) => FAMILIES.map((family) => socketName(family, port)));
+  await Daemon.allUntil(daemons, `the UDP services of ${server.name} to have their sockets`, async () => {
+    const { stdout } = await server.script('ss -Hlun');
+    return names.every((name) => stdout.includes(name));
+  });
 }
 
 /** As ss prints it. */

@@ -2,7 +2,6 @@ import { writeFile } from 'node:fs/promises';
 import { isIPv4 } from 'node:net';
 import { type Family, serverLink, vip } from './addresses.js';
 import type { Site } from './site.js';
-import { START_MS, waitUntil } from './wait.js';
 
 /**
  * A stock name server on a server of the data center: Debian's nsd, which answers for one zone at the VIPs of both
@@ -29,19 +28,14 @@ export async function startNameServer(server: Site): Promise<void> {
   await writeFile(server.file('zone'), zoneFile(server.name));
   await writeFile(server.file(CONFIG), configFile(server));
   const nsd = server.start('nsd', ['nsd', '-d', '-c', server.file(CONFIG)]);
-  await waitUntil(
-    `nsd of ${server.name} to answer`,
-    async () => {
-      if (!nsd.running) throw nsd.failure();
-      try {
-        await control(server, 'status');
-        return true;
-      } catch {
-        return false;
-      }
-    },
-    START_MS,
-  );
+  await nsd.until('to answer', async () => {
+    try {
+      await control(server, 'status');
+      return true;
+    } catch {
+      return false;
+    }
+  });
 }
 
 /** How many queries it has answered, by its own account. */

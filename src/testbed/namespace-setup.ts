@@ -3,6 +3,7 @@ import {
   accessName,
   clientLink,
   clientName,
+  FAMILIES,
   type Family,
   type LinkEnd,
   serverLink,
@@ -75,8 +76,6 @@ const BY_ROLE = { router: ON_ROUTER, access: FORWARDING, server: ON_SERVERS, cli
 export function sysctlsOf(role: keyof typeof BY_ROLE): string {
   return sysctls({ ...EVERYWHERE, ...BY_ROLE[role] });
 }
-
-const FAMILIES: readonly Family[] = [4, 6];
 
 /** Ids of the next-hop objects: one group per family, and in it one next hop per server. */
 const GROUP_ID: Readonly<Record<Family, number>> = { 4: 4, 6: 6 };

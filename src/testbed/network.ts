@@ -106,6 +106,12 @@ export class Network {
     this.current = ecmp;
   }
 
+  /** The router chooses anew for every flow. Kernels before 6.11 have no seed: there the order alone does it. */
+  async rehash(seed: number): Promise<void> {
+    const [first, ...others] = this.current.servers;
+    await this.setEcmp({ seed, servers: [...others, first] });
+  }
+
   /**
    * Sets the MTU of the link between the router and the access router of `client`: of both ends, because veth
    * drops silently what the receiving end finds too big.

@@ -2,7 +2,9 @@ import { isIPv4 } from 'node:net';
 import { halfSipHash24 } from '../flow/halfsiphash.js';
 import { parseIpv4, parseIpv6 } from '../table/address.js';
 import type { ForwardingTable } from '../table/forwarding-table.js';
-import type { Tuple } from './client-protocol.js';
+import { dipOf, serverName } from './addresses.js';
+import type { Endpoint, Tuple } from './client-protocol.js';
+import { TestbedError } from './errors.js';
 
 /**
  * Which bucket a connection belongs to, computed from addresses as a client prints them: the client's side of the
@@ -34,4 +36,24 @@ function addressBytes(text: string): Buffer {
     bytes.writeUInt32BE(word, 4 * index);
   });
   return bytes;
+}
+
+/** So many ports are tried: enough to find all servers that the testbed takes. */
+const PORTS = 1000;
+
+/**
+ * A local port, one of a thousand from `first` on, with which a client's 4-tuple has this server as first hop.
+ * @throws {TestbedError} when there is none
+ */
+export function portFor(
+  table: ForwardingTable,
+  server: number,
+  flow: { readonly address: string; readonly first: number; readonly remote: Endpoint },
+): number {
+  const { address, first, remote } = flow;
+  const dip = parseIpv4(dipOf(server));
+  for (let port = first; port < first + PORTS; port++) {
+    if (table.firstHop(bucketOf(table, { local: { address, port }, remote })) === dip) return port;
+  }
+  throw new TestbedError(`no port of ${address} belongs to ${serverName(server)}`);
 }

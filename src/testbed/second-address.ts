@@ -1,16 +1,7 @@
-import { accessLink, accessName, clientLink, clientName, ROUTER } from './addresses.js';
+import { accessLink, accessName, clientLink, clientName, ROUTER, secondAddressOf } from './addresses.js';
 import { runScript } from './run.js';
 
-/** A place elsewhere in the network for a client that sits behind an access router, or for its NAT. */
-export interface SecondAddress {
-  readonly 4: string;
-  readonly 6: string;
-}
-
-export const secondAddressOf = (client: number): SecondAddress => ({
-  4: `203.0.113.${client}`,
-  6: `2001:db8:d:${client}::1`,
-});
+/** Second addresses of clients that sit behind an access router, and of the NATs there. */
 
 /** The router sends the address to the client's access router, which has it itself. */
 export async function giveToAccess(client: number): Promise<void> {

@@ -44,13 +44,6 @@ export class Site {
     return this.start(what, [process.execPath, PROCESS_ENTRY, role, ...args], { talks: true });
   }
 
-  /** What was started under this name last. @throws {TestbedError} when nothing was */
-  daemon(what: string): Daemon {
-    const daemon = this.daemons.get(what);
-    if (daemon === undefined) throw new TestbedError(`no ${what} was started on ${this.name}`);
-    return daemon;
-  }
-
   /** Runs a shell script here to its end. @throws {TestbedError} at the first command that fails */
   script(script: string): Promise<RunResult> {
     return runScript(this.name, script);

@@ -6,7 +6,7 @@ import { fourTupleKey } from '../../src/flow/four-tuple.js';
 import { halfSipHash24 } from '../../src/flow/halfsiphash.js';
 import { formatIpv4, formatIpv6 } from '../../src/table/address.js';
 import { makeTable } from '../../src/table/edit.js';
-import { bucketOf } from '../../src/testbed/owner.js';
+import { bucketOf, portFor } from '../../src/testbed/owner.js';
 
 const table = makeTable({
   trafficset: 'web',
@@ -48,6 +48,27 @@ describe('bucket of a connection as a client prints it', () => {
         });
         expect(bucket).toBe(bucketByPath(bytes, version, [sourcePort, destinationPort]));
       }),
+    );
+  });
+});
+
+describe('a port for a server', () => {
+  const remote = { address: '192.0.2.1', port: 80 };
+  const address = '198.51.100.3';
+
+  it('puts the connection into a bucket of that server', () => {
+    for (const server of [1, 2]) {
+      const port = portFor(table, server, { address, first: 20_000, remote });
+      const bucket = bucketOf(table, { local: { address, port }, remote });
+      expect(table.firstHop(bucket)).toBe(server === 1 ? 0x0a000101 : 0x0a000201);
+      expect(port).toBeGreaterThanOrEqual(20_000);
+      expect(port).toBeLessThan(21_000);
+    }
+  });
+
+  it('is not to be had for a server that owns nothing', () => {
+    expect(() => portFor(table, 3, { address, first: 20_000, remote })).toThrow(
+      'no port of 198.51.100.3 belongs to s3',
     );
   });
 });

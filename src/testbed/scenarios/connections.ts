@@ -1,4 +1,4 @@
-import { type Family, SERVICE_PORTS, vip } from '../addresses.js';
+import { FAMILIES, SERVICE_PORTS, vip } from '../addresses.js';
 import {
   type Attempt,
   type Endpoint,
@@ -12,8 +12,6 @@ import type { DataCenter } from '../data-center.js';
 import { waitUntil } from '../wait.js';
 
 /** The connections that scenarios make, over all clients together. */
-
-const FAMILIES: readonly Family[] = [4, 6];
 
 /** Both families, two VIPs each, both ports. */
 export const TARGETS: readonly Endpoint[] = SERVICE_PORTS.flatMap((port) =>
@@ -57,14 +55,14 @@ export async function holdOpen(dataCenter: DataCenter, count: number): Promise<H
   const clients = dataCenter.allClients();
   const each = Math.round(count / clients.length / HELD_KINDS.length);
   const held = await Promise.all(
-    clients.map(async (client, index) => {
+    clients.map(async (client) => {
       const up = await client.call('hold', {
         count: each,
         kinds: HELD_KINDS,
         targets: TARGETS,
         bytes: HELD_BYTES,
       });
-      return up.map((connection) => ({ ...connection, client: index + 1 }));
+      return up.map((connection) => ({ ...connection, client: client.number }));
     }),
   );
   return held.flat();

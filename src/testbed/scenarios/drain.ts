@@ -1,7 +1,10 @@
 import { parseIpv4 } from '../../table/address.js';
 import { drain as drainTable } from '../../table/edit.js';
-import { dipOf, type Family, serverName } from '../addresses.js';
+import { clientLink, dipOf, FAMILIES, serverName, vip } from '../addresses.js';
+import { since } from '../counters.js';
+import { CurlDownload } from '../curl-download.js';
 import type { DataCenter } from '../data-center.js';
+import { portFor } from '../owner.js';
 import {
   brokenOf,
   finishAll,
@@ -12,13 +15,16 @@ import {
   sampleOf,
   tally,
 } from './connections.js';
-import { CurlDownload } from './curl.js';
-import { countPackets, difference } from './packets.js';
+
+import { countPackets } from './packets.js';
 import { Judgement, type Scenario } from './scenario.js';
 
 const OLD = 60;
 const NEW = 100;
 const DRAINED = 1;
+const CURL_CLIENT = 1;
+const CURL_BYTES = 600_000;
+const CURL_STALL_MS = 20_000;
 
 /** A server is taken out of all first hops and stays as the second: its connections live on, new ones avoid it. */
 export const drain: Scenario = {
@@ -36,10 +42,10 @@ export const drain: Scenario = {
     const curlsInProgress = curls.filter((curl) => curl.inProgress).length;
     const attempts = await openNew(dataCenter, NEW);
     const outcomes = await finishAll(dataCenter);
-    const curlFailures = (await Promise.all(curls.map((curl) => curl.result()))).filter(
+    const curlFailures = (await Promise.all(curls.map((curl) => curl.finish(CURL_STALL_MS)))).filter(
       (one) => one !== null,
     );
-    const packets = difference(await countPackets(fleet), before);
+    const packets = since(before, await countPackets(fleet));
     await fleet.restore(full);
 
     const name = serverName(DRAINED);
@@ -79,19 +85,18 @@ export const drain: Scenario = {
 
 /** Downloads by curl of both families, all on the server that is to leave. */
 function startCurls(dataCenter: DataCenter): Promise<CurlDownload[]> {
-  const families: readonly Family[] = [4, 6];
   const { table } = dataCenter.requireFleet();
-  return Promise.all(
-    families.map((family, index) =>
-      CurlDownload.start({
-        table,
-        client: 1,
-        family,
-        dip: parseIpv4(dipOf(DRAINED)),
-        bytes: 600_000,
-        bytesPerSecond: 200_000,
-        seed: index + 1,
-      }),
-    ),
-  );
+  const requests = FAMILIES.map((family) => {
+    const address = vip(1, family);
+    // Below the kernel's ephemeral ports, so that none is taken by chance.
+    const first = 10_000 + 1000 * family;
+    const path = { address: clientLink(CURL_CLIENT).own[family], first, remote: { address, port: 80 } };
+    return {
+      client: CURL_CLIENT,
+      host: family === 4 ? address : `[${address}]`,
+      port: portFor(table, DRAINED, path),
+      seed: family,
+    };
+  });
+  return CurlDownload.startAll(requests, CURL_BYTES);
 }

@@ -23,13 +23,3 @@ export async function countPackets(fleet: Fleet): Promise<PacketCounts> {
     icmpAccepted: packets({ verdict: 'accept_icmp_error' }),
   };
 }
-
-export function difference(after: PacketCounts, before: PacketCounts): PacketCounts {
-  return {
-    forwarded: after.forwarded - before.forwarded,
-    atOwner: after.atOwner - before.atOwner,
-    redirected: after.redirected - before.redirected,
-    icmpForwarded: after.icmpForwarded - before.icmpForwarded,
-    icmpAccepted: after.icmpAccepted - before.icmpAccepted,
-  };
-}

@@ -1,13 +1,14 @@
-import { clientName, type Family, serverName } from '../addresses.js';
+import { clientName, type Family } from '../addresses.js';
+import { since } from '../counters.js';
 import type { DataCenter } from '../data-center.js';
+import { CLIENT_MTU } from '../network.js';
 import { brokenOf, finishAll, holdOpen, sampleOf } from './connections.js';
-import { countPackets, difference } from './packets.js';
+import { countPackets } from './packets.js';
 import { pathMtu } from './path-mtu.js';
 import { Judgement, type Scenario } from './scenario.js';
 
 const CONNECTIONS = 60;
 const NARROW_MTU = 1300;
-const NORMAL_MTU = 1500;
 /** The client behind the access router. */
 export const NARROW_CLIENT = 2;
 
@@ -27,9 +28,9 @@ export const pmtud: Scenario = {
     await network.setAccessMtu(NARROW_CLIENT, NARROW_MTU);
     const outcomes = await finishAll(dataCenter);
     const learned = { 4: await whoLearned(dataCenter, 4), 6: await whoLearned(dataCenter, 6) };
-    await network.setAccessMtu(NARROW_CLIENT, NORMAL_MTU);
+    await network.setAccessMtu(NARROW_CLIENT, CLIENT_MTU);
 
-    const packets = difference(await countPackets(fleet), before);
+    const packets = since(before, await countPackets(fleet));
     const broken = brokenOf(outcomes);
     const judgement = new Judgement();
     judgement.expect(broken.length === 0, `${broken.length} broke: ${sampleOf(broken)}`);
@@ -57,7 +58,7 @@ export const pmtud: Scenario = {
 
 /** The servers whose kernels now know the narrow MTU of the path to the client. */
 async function whoLearned(dataCenter: DataCenter, family: Family): Promise<string[]> {
-  const names = Array.from({ length: dataCenter.spec.servers }, (_, index) => serverName(index + 1));
+  const names = dataCenter.sites.servers.map(({ name }) => name);
   const known = await Promise.all(names.map((name) => pathMtu(name, NARROW_CLIENT, family)));
   return names.filter((_, index) => known[index] === NARROW_MTU);
 }

@@ -1,6 +1,7 @@
+import { since } from '../counters.js';
 import { allMove, brokenOf, finishAll, holdOpen, openNew, progressOf, sampleOf } from './connections.js';
 import { entriesOf } from './entries.js';
-import { countPackets, difference } from './packets.js';
+import { countPackets } from './packets.js';
 import { Judgement, type Scenario } from './scenario.js';
 
 const CONNECTIONS = 30;
@@ -20,10 +21,8 @@ export const rehash: Scenario = {
 
     const moved = new Set<string>();
     let failed = 0;
-    let order = [...original.servers];
     for (const seed of SEEDS) {
-      order = [...order.slice(1), order[0]].reverse();
-      await network.setEcmp({ seed, servers: order });
+      await network.rehash(seed);
       const now = await entriesOf(network, held);
       for (const [key, server] of now) if (entries.get(key) !== server) moved.add(key);
       await allMove(dataCenter);
@@ -31,7 +30,7 @@ export const rehash: Scenario = {
     }
     const early = (await progressOf(dataCenter)).filter(({ broken }) => broken !== null);
     const broken = brokenOf(await finishAll(dataCenter));
-    const packets = difference(await countPackets(fleet), before);
+    const packets = since(before, await countPackets(fleet));
     await network.setEcmp(original);
 
     const judgement = new Judgement();

@@ -1,7 +1,8 @@
 import { serverOf } from '../addresses.js';
+import { since } from '../counters.js';
 import { bucketOf } from '../owner.js';
 import { listed, openNew, sampleOf, tally } from './connections.js';
-import { countPackets, difference } from './packets.js';
+import { countPackets } from './packets.js';
 import { Judgement, type Scenario } from './scenario.js';
 
 const CONNECTIONS = 300;
@@ -14,7 +15,7 @@ export const spread: Scenario = {
     const fleet = dataCenter.requireFleet();
     const before = await countPackets(fleet);
     const attempts = await openNew(dataCenter, CONNECTIONS);
-    const packets = difference(await countPackets(fleet), before);
+    const packets = since(before, await countPackets(fleet));
 
     const failed = attempts.filter(({ error }) => error !== null);
     const astray = attempts.filter(({ local, remote, server }) => {

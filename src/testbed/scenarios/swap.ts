@@ -2,6 +2,7 @@ import { parseIpv4 } from '../../table/address.js';
 import { swapHops } from '../../table/edit.js';
 import { ForwardingTable } from '../../table/forwarding-table.js';
 import { dipOf } from '../addresses.js';
+import { since } from '../counters.js';
 import {
   allMove,
   brokenOf,
@@ -14,7 +15,7 @@ import {
   stopLoad,
   tally,
 } from './connections.js';
-import { countPackets, difference } from './packets.js';
+import { countPackets } from './packets.js';
 import { Judgement, type Scenario } from './scenario.js';
 
 const CONNECTIONS = 60;
@@ -40,7 +41,7 @@ export const swap: Scenario = {
     const attempts = await openNew(dataCenter, NEW);
     const broken = brokenOf(await finishAll(dataCenter));
     const load = await stopLoad(dataCenter);
-    const packets = difference(await countPackets(fleet), before);
+    const packets = since(before, await countPackets(fleet));
     await fleet.restore(full);
 
     const failed = [...load.failures, ...attempts.filter(({ error }) => error !== null)];

@@ -8,8 +8,6 @@ export interface PeerReading {
   readonly endpoint: string | null;
   /** When the last handshake was completed, in seconds since 1970; 0 when there was none. */
   readonly latestHandshake: number;
-  readonly bytesReceived: number;
-  readonly bytesSent: number;
 }
 
 /** The peers of every WireGuard interface in reach, by interface. @throws {TestbedError} */
@@ -37,12 +35,10 @@ export function parsePeers(dump: string): PeerReading[] {
 function parsePeer(line: string): PeerReading | null {
   const columns = line.split('\t');
   if (columns.length !== 8) return null;
-  const [publicKey, , endpoint, , latestHandshake, received, sent] = columns;
+  const [publicKey, , endpoint, , latestHandshake] = columns;
   return {
     publicKey,
     endpoint: endpoint === '(none)' ? null : endpoint,
     latestHandshake: Number(latestHandshake),
-    bytesReceived: Number(received),
-    bytesSent: Number(sent),
   };
 }

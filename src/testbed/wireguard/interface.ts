@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { run } from '../run.js';
 import type { Site } from '../site.js';
-import { START_MS, waitUntil } from '../wait.js';
 
 /**
  * Starts one stock WireGuard peer: Debian's wireguard-go in the foreground. It is configured with `wg`, which reaches
@@ -13,14 +12,7 @@ export async function startInterface(site: Site, name: string): Promise<void> {
     ...['env', 'GOMAXPROCS=1', 'LOG_LEVEL=error'],
     ...['wireguard-go', '--foreground', name],
   ]);
-  await waitUntil(
-    `wireguard-go ${name} to answer`,
-    () => {
-      if (!daemon.running) throw daemon.failure();
-      return existsSync(`/var/run/wireguard/${name}.sock`);
-    },
-    START_MS,
-  );
+  await daemon.until('to answer', () => existsSync(`/var/run/wireguard/${name}.sock`));
 }
 
 /** Replaces all that interfaces (by name) are told, and with that ends every session they have. */

@@ -1,8 +1,7 @@
-import { clientLink, clientName, type Family, serverName, vip } from '../addresses.js';
+import { clientName, type Family, serverName, vip } from '../addresses.js';
 
 /**
- * Who has which address and name where tunnels are concerned. Outside the tunnels the plan of addresses.ts holds; a
- * client that roams gets a second address there, and behind a NAT it shares the router's.
+ * Who has which address and name where tunnels are concerned. Outside the tunnels the plan of addresses.ts holds.
  */
 
 export const WIREGUARD_PORT = 51820;
@@ -19,15 +18,6 @@ export function tunnelAddress(client: number): Readonly<Record<Family, string>> 
 /** Unique over all namespaces: the control sockets of all WireGuard processes lie in one directory. */
 export const serverInterface = (server: number): string => `wg-${serverName(server)}`;
 export const clientInterface = (client: number): string => `wg-${clientName(client)}`;
-
-/** Where a client is after it has roamed to a new address of the same family. */
-export function roamedAddress(client: number): Readonly<Record<Family, string>> {
-  return { 4: `198.51.100.${128 + client}`, 6: `${clientLink(client).peer[6]}2` };
-}
-
-/** Addresses of the NAT in the router, one after another as it is renumbered (RFC 5737). */
-export const NAT_ADDRESSES = ['203.0.113.1', '203.0.113.2', '203.0.113.3'] as const;
-export const NAT_PREFIX = '203.0.113.0/24';
 
 /** The VIP as the endpoint of a peer, in the notation of `wg`. */
 export function vipEndpoint(family: Family): string {

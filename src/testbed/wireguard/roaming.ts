@@ -1,15 +1,8 @@
-import { clientLink, clientName, type Family, ROUTER } from '../addresses.js';
+import { clientLink, clientName, type Family, natAddress, ROUTER, secondAddressOf } from '../addresses.js';
 import { ipBatch, lines } from '../namespace-setup.js';
+import { Nat } from '../nat.js';
 import { run, runScript } from '../run.js';
-import {
-  clientInterface,
-  NAT_ADDRESSES,
-  NAT_PREFIX,
-  roamedAddress,
-  secondPort,
-  vipEndpoint,
-  WIREGUARD_PORT,
-} from './plan.js';
+import { clientInterface, secondPort, vipEndpoint, WIREGUARD_PORT } from './plan.js';
 
 /**
  * The ways in which a client's packets come to arrive from somewhere else, done to many clients at once. In each of
@@ -42,13 +35,13 @@ async function newAddress(clients: readonly number[], serverPublicKey: string): 
   await runScript(
     ROUTER,
     ipBatch(
-      clients.map((client) => `route replace ${roamedAddress(client)[4]}/32 dev ${clientName(client)}`),
+      clients.map((client) => `route replace ${secondAddressOf(client)[4]}/32 dev ${clientName(client)}`),
     ),
   );
   await shell(
     clients.map((client) => {
       const { own, peer } = clientLink(client);
-      const roamed = roamedAddress(client)[4];
+      const roamed = secondAddressOf(client)[4];
       return (
         inClient(client, [
           `addr add ${roamed}/32 dev eth0`,
@@ -65,16 +58,16 @@ async function toIpv6(clients: readonly number[], serverPublicKey: string): Prom
     clients.map(
       (client) =>
         // With the last address go the routes of the family.
-        inClient(client, [`addr flush dev eth0 to ${roamedAddress(client)[4]}/32`]) +
+        inClient(client, [`addr flush dev eth0 to ${secondAddressOf(client)[4]}/32`]) +
         setEndpoint(client, 6, serverPublicKey),
     ),
   );
+  await NAT.remove();
   await runScript(
     ROUTER,
-    lines([
-      `nft delete table ip ${NAT_TABLE}`,
-      `ip route del blackhole ${NAT_PREFIX}`,
-      ...clients.map((client) => `ip route del ${roamedAddress(client)[4]}/32`),
+    ipBatch([
+      ...NAT_ADDRESSES.map((address) => `route del blackhole ${address}/32`),
+      ...clients.map((client) => `route del ${secondAddressOf(client)[4]}/32`),
     ]),
   );
 }
@@ -108,45 +101,22 @@ export async function giveBackIpv6(clients: readonly number[]): Promise<void> {
   );
 }
 
-const NAT_TABLE = 'nat_of_the_clients';
+/** The router hides all clients behind one address and gives each a port of its own, as a NAT does for a household. */
+const NAT = new Nat(ROUTER, {
+  outgoing: `udp dport ${WIREGUARD_PORT}`,
+  incoming: `udp sport ${WIREGUARD_PORT}`,
+});
+const NAT_ADDRESSES = [0, 1, 2].map(natAddress);
 
-/**
- * The router hides all clients behind one address and gives each a port of its own, as a NAT does for a household.
- * What comes from outside without a mapping is dropped: taken for a new connection, it would make its own mapping.
- */
 async function enterNat(): Promise<void> {
-  await runScript(
-    ROUTER,
-    lines([
-      `ip route add blackhole ${NAT_PREFIX}`,
-      "nft -f - <<'END'",
-      `table ip ${NAT_TABLE} {`,
-      // With its rule from the beginning: a packet that passes without one has a mapping, to itself.
-      `chain source { type nat hook postrouting priority srcnat; policy accept; ${sourceNat(0)}; }`,
-      'chain strangers {',
-      'type filter hook forward priority filter; policy accept;',
-      `udp sport ${WIREGUARD_PORT} ct state new drop`,
-      '}',
-      '}',
-      'END',
-    ]),
-  );
+  await runScript(ROUTER, ipBatch(NAT_ADDRESSES.map((address) => `route add blackhole ${address}/32`)));
+  await rebindNat(0);
 }
 
 /** The mappings are forgotten, and the next packets get other ports, at another address. */
-async function rebindNat(times: number): Promise<void> {
-  const chain = `ip ${NAT_TABLE} source`;
-  await runScript(
-    ROUTER,
-    lines([
-      `nft 'flush chain ${chain}; add rule ${chain} ${sourceNat(times)}'`,
-      `conntrack -D -p udp --orig-port-dst ${WIREGUARD_PORT} >/dev/null 2>&1`,
-    ]),
-  );
+function rebindNat(times: number): Promise<void> {
+  return NAT.map({ address: NAT_ADDRESSES[times], ports: [1024, 65_535] });
 }
-
-const sourceNat = (index: number): string =>
-  `udp dport ${WIREGUARD_PORT} snat to ${NAT_ADDRESSES[index]}:1024-65535 fully-random`;
 
 /** The endpoint given anew, for an interface that still believes in the source address it had. */
 function setEndpoint(client: number, family: Family, serverPublicKey: string): string {

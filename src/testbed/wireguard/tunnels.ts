@@ -29,6 +29,8 @@ export interface TunnelReading {
   readonly latestHandshake: number;
   /** Numbers of the servers that have had a handshake with this client. */
   readonly servers: readonly number[];
+  /** Where these servers have seen the client last: `198.51.100.3:51820`. */
+  readonly endpoints: readonly string[];
 }
 
 /**
@@ -122,13 +124,16 @@ export class Tunnels {
     return new Map(
       clients.map((client) => {
         const { publicKey } = this.keyOf(client);
-        const servers = this.sites.servers.filter(({ number }) =>
-          peers
-            .get(serverInterface(number))
-            ?.some((peer) => peer.publicKey === publicKey && peer.latestHandshake > 0),
-        );
-        const latestHandshake = peers.get(clientInterface(client))?.[0]?.latestHandshake ?? 0;
-        return [client, { latestHandshake, servers: servers.map(({ number }) => number) }];
+        const sessions = this.sites.servers.flatMap(({ number }) => {
+          const peer = peers.get(serverInterface(number))?.find((one) => one.publicKey === publicKey);
+          return peer === undefined || peer.latestHandshake === 0 ? [] : [{ number, ...peer }];
+        });
+        const reading: TunnelReading = {
+          latestHandshake: peers.get(clientInterface(client))?.[0]?.latestHandshake ?? 0,
+          servers: sessions.map(({ number }) => number),
+          endpoints: sessions.flatMap(({ endpoint }) => endpoint ?? []),
+        };
+        return [client, reading];
       }),
     );
   }

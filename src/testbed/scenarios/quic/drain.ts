@@ -1,13 +1,14 @@
 import { parseIpv4 } from '../../../table/address.js';
 import { drain as drainTable } from '../../../table/edit.js';
 import { dipOf } from '../../addresses.js';
+import { since } from '../../counters.js';
 import { WAYS } from '../../quic/plan.js';
 import { QUIC_TRAFFICSETS } from '../../quic/trafficsets.js';
 import { listed, tally } from '../connections.js';
 import { Judgement, type Scenario } from '../scenario.js';
 import { Exchanges, type ServedExchange } from './exchanges.js';
 import { brokenOf, byWay, judgeBoth, lossOf } from './fates.js';
-import { countPackets, difference, judgeStrays, packetLine } from './packets.js';
+import { countPackets, judgeStrays, packetLine } from './packets.js';
 
 const PER_CLIENT = 6;
 const NEW_PER_CLIENT = 6;
@@ -38,7 +39,7 @@ export const drain: Scenario = {
     });
     const newFates = byWay(await newcomers.finish(), 'connection id');
     const fates = await uploads.finish();
-    const packets = difference(await countPackets(dataCenter), before);
+    const packets = since(before, await countPackets(dataCenter));
     for (const table of full) await fleet.restore(table);
 
     const atDrainById = byWay(atDrain, 'connection id');

@@ -1,4 +1,5 @@
 import { serverOf } from '../../addresses.js';
+import { since } from '../../counters.js';
 import { bucketOf } from '../../owner.js';
 import { CONFIGURATION_NAMES } from '../../quic/configurations.js';
 import { QUIC_TRAFFICSETS } from '../../quic/trafficsets.js';
@@ -6,7 +7,7 @@ import { listed, tally } from '../connections.js';
 import { Judgement, type Scenario } from '../scenario.js';
 import { Exchanges, type Fate } from './exchanges.js';
 import { brokenOf, byWay, configurationsUsed, namesItsServer } from './fates.js';
-import { countPackets, difference, judgeStrays } from './packets.js';
+import { countPackets, judgeStrays } from './packets.js';
 
 const PER_CLIENT = 12;
 
@@ -23,7 +24,7 @@ export const handshakes: Scenario = {
       families: [4, 6],
     });
     const fates = await exchanges.finish();
-    const packets = difference(await countPackets(dataCenter), before);
+    const packets = since(before, await countPackets(dataCenter));
     const strays = packets.strays['connection id'];
 
     const byId = byWay(fates, 'connection id');

@@ -1,4 +1,5 @@
 import { clientLink } from '../../addresses.js';
+import { since } from '../../counters.js';
 import { moveClient, moveClientBack } from '../../second-address.js';
 import { listed } from '../connections.js';
 import { Judgement, type Scenario } from '../scenario.js';
@@ -13,7 +14,7 @@ import {
   movedInProgress,
 } from './fates.js';
 import { handshakes } from './handshakes.js';
-import { countPackets, difference, judgePackets, packetLine } from './packets.js';
+import { countPackets, judgePackets, packetLine } from './packets.js';
 
 const PER_CLIENT = 6;
 /** This client gets a new address as well; the others only a new port. */
@@ -40,7 +41,7 @@ export const migration: Scenario = {
     await moveClient(MOVER);
     await uploads.settle('connection id', ({ peers }) => peers.length === 2);
     const fates = await uploads.finish();
-    const packets = difference(await countPackets(dataCenter), before);
+    const packets = since(before, await countPackets(dataCenter));
     await moveClientBack(MOVER);
 
     const byId = byWay(fates, 'connection id');

@@ -39,15 +39,6 @@ export async function countPackets(dataCenter: DataCenter): Promise<PacketCounts
   };
 }
 
-export function difference(after: PacketCounts, before: PacketCounts): PacketCounts {
-  const strays = (way: Way): number => after.strays[way] - before.strays[way];
-  return {
-    named: after.named - before.named,
-    unnamed: after.unnamed - before.unnamed,
-    strays: { 'connection id': strays('connection id'), '4-tuple': strays('4-tuple') },
-  };
-}
-
 /** Of connections by ID, behind their handshakes: every packet names its server, and that one knows the connection. */
 export function judgePackets(judgement: Judgement, { named, unnamed, strays }: PacketCounts): void {
   judgement.expect(named > 0, 'no packet went to the server that it names');

@@ -1,9 +1,11 @@
-import { Nat } from '../../nat.js';
-import { giveToAccess, secondAddressOf, takeFromAccess } from '../../second-address.js';
+import { accessLink, accessName, secondAddressOf } from '../../addresses.js';
+import { since } from '../../counters.js';
+import { type Mapping, Nat, UDP_OF_ACCESS } from '../../nat.js';
+import { giveToAccess, takeFromAccess } from '../../second-address.js';
 import { Judgement, type Scenario } from '../scenario.js';
 import { Exchanges } from './exchanges.js';
 import { brokenOf, byWay, judgeBoth, lossOf, movedInProgress } from './fates.js';
-import { countPackets, difference, judgePackets, packetLine } from './packets.js';
+import { countPackets, judgePackets, packetLine } from './packets.js';
 
 const PER_CLIENT = 6;
 
@@ -12,9 +14,14 @@ export const rebinding: Scenario = {
   name: 'rebinding',
   title: `NAT rebinding: ${2 * PER_CLIENT} uploads get new ports, then new addresses`,
   async run(dataCenter) {
-    const nats = dataCenter.sites.clients.map(({ number }) => new Nat(number));
-    await Promise.all(nats.map((nat) => giveToAccess(nat.client)));
-    await Promise.all(nats.map((nat) => nat.map({ address: nat.address, ports: [20_000, 29_999] })));
+    const clients = dataCenter.sites.clients.map(({ number }) => number);
+    const nats = clients.map((client) => ({ client, nat: new Nat(accessName(client), UDP_OF_ACCESS) }));
+    const map = async (ports: Mapping['ports'], addressOf: (client: number) => string): Promise<void> => {
+      await Promise.all(nats.map(({ client, nat }) => nat.map({ address: addressOf(client), ports })));
+    };
+    const first = (client: number): string => accessLink(client).own[4];
+    await Promise.all(clients.map(giveToAccess));
+    await map([20_000, 29_999], first);
     const uploads = await Exchanges.start(dataCenter, {
       exchange: 'upload',
       perClient: PER_CLIENT,
@@ -23,16 +30,14 @@ export const rebinding: Scenario = {
     await uploads.allInProgress();
     const before = await countPackets(dataCenter);
 
-    await Promise.all(nats.map((nat) => nat.map({ address: nat.address, ports: [30_000, 39_999] })));
+    await map([30_000, 39_999], first);
     await uploads.settle('connection id', ({ peers }) => peers.length === 2);
-    await Promise.all(
-      nats.map((nat) => nat.map({ address: secondAddressOf(nat.client)[4], ports: [40_000, 49_999] })),
-    );
+    await map([40_000, 49_999], (client) => secondAddressOf(client)[4]);
     await uploads.settle('connection id', ({ peers }) => peers.length === 3);
     const fates = await uploads.finish();
-    const packets = difference(await countPackets(dataCenter), before);
-    await Promise.all(nats.map((nat) => nat.remove()));
-    await Promise.all(nats.map((nat) => takeFromAccess(nat.client)));
+    const packets = since(before, await countPackets(dataCenter));
+    await Promise.all(nats.map(({ nat }) => nat.remove()));
+    await Promise.all(clients.map(takeFromAccess));
 
     const byId = byWay(fates, 'connection id');
     const byTuple = byWay(fates, '4-tuple');

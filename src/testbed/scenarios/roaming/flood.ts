@@ -2,7 +2,7 @@ import { clientName, vip } from '../../addresses.js';
 import { PROCESS_ENTRY } from '../../locations.js';
 import type { Metrics } from '../../metrics.js';
 import { inNamespace, run } from '../../run.js';
-import { TunnelDownload } from '../../wireguard/downloads.js';
+import { downloadThroughTunnels } from '../../wireguard/downloads.js';
 import type { FloodReport, FloodSpec } from '../../wireguard/flood.js';
 import { WIREGUARD_PORT } from '../../wireguard/plan.js';
 import { tunnelsOf } from '../../wireguard/tunnels.js';
@@ -26,7 +26,7 @@ export const flood: Scenario = {
     const tunnels = tunnelsOf(dataCenter);
     await freshSessions(dataCenter, tunnels, ROAMERS);
     const baselines = await baselinesOf(tunnels, ROAMERS);
-    const downloads = await TunnelDownload.startAll(ROAMERS, BYTES);
+    const downloads = await downloadThroughTunnels(ROAMERS, BYTES);
     const before = await fleet.allMetrics();
 
     const spec: FloodSpec = { address: vip(1, 4), port: WIREGUARD_PORT, count: COUNT };

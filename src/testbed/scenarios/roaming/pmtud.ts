@@ -1,17 +1,33 @@
-import { clientName, type Family, serverName } from '../../addresses.js';
+import { clientName, FAMILIES, type Family } from '../../addresses.js';
+import { since } from '../../counters.js';
 import type { DataCenter } from '../../data-center.js';
-import { runScript } from '../../run.js';
-import { TunnelDownload } from '../../wireguard/downloads.js';
-import { type Tunnels, tunnelsOf } from '../../wireguard/tunnels.js';
+import { CLIENT_MTU } from '../../network.js';
+import { downloadThroughTunnels } from '../../wireguard/downloads.js';
+import { listed } from '../connections.js';
 import { pathMtu } from '../path-mtu.js';
 import { Judgement, type Scenario } from '../scenario.js';
-import { baselinesOf, brokenSessions, freshSessions, NARROW_CLIENT } from './sessions.js';
+import { enteringElsewhere, type NarrowSession } from './narrow-session.js';
+import { NARROW_CLIENT, TRAFFICSET } from './sessions.js';
 
 const NARROW_MTU = 1300;
-const NORMAL_MTU = 1500;
 const BYTES = 600_000;
 const STALL_MS = 20_000;
-const FAMILIES: readonly Family[] = [4, 6];
+
+interface Shrinking {
+  /** What went wrong with the download, or null. */
+  readonly failure: string | null;
+  /** What the server that holds the session knows of the path to the client afterwards. */
+  readonly mtu: number | undefined;
+  readonly errors: Errors;
+}
+
+/** ICMP errors by server. */
+interface Errors {
+  /** Came from the router. */
+  readonly entered: Readonly<Record<string, number>>;
+  /** Came as a copy from the server where they entered, and were taken in. */
+  readonly accepted: Readonly<Record<string, number>>;
+}
 
 /**
  * A link on the way to a client becomes narrow. The router's errors quote what the server sent, which has no clientid:
@@ -21,77 +37,80 @@ export const pmtud: Scenario = {
   name: 'pmtud',
   title: `Path MTU: the link to ${clientName(NARROW_CLIENT)} shrinks to ${NARROW_MTU} bytes`,
   async run(dataCenter) {
-    const tunnels = tunnelsOf(dataCenter);
-    const before = await countErrors(dataCenter);
-    const seen: Seen[] = [];
-    for (const family of FAMILIES) seen.push(await shrink(dataCenter, tunnels, family));
-    const after = await countErrors(dataCenter);
-    const copied = after.copied - before.copied;
-    const accepted = after.accepted - before.accepted;
+    const seen: NarrowSession<Shrinking>[] = [];
+    for (const family of FAMILIES) {
+      seen.push(await enteringElsewhere(dataCenter, family, (holder) => shrink(dataCenter, family, holder)));
+      await dataCenter.network.setAccessMtu(NARROW_CLIENT, CLIENT_MTU);
+      await forgetPaths(dataCenter);
+    }
 
     const judgement = new Judgement();
-    for (const { family, server, mtu, download, session } of seen) {
-      judgement.expect(download === null, `the download over IPv${family} broke: ${download}`);
+    for (const { family, server, session, transfer } of seen) {
+      const { failure, mtu, errors } = transfer;
+      judgement.expect(failure === null, `the download over IPv${family} broke: ${failure}`);
       judgement.expect(session === null, `the session over IPv${family} did not stay: ${session}`);
       judgement.expect(mtu === NARROW_MTU, `${server} did not learn the path MTU of IPv${family}`);
+      const elsewhere = total(errors.entered) - errors.entered[server];
+      judgement.expect(elsewhere > 0, `no ICMP error over IPv${family} entered elsewhere`);
+      judgement.expect(errors.accepted[server] > 0, `${server} took in no copy of one over IPv${family}`);
+      for (const { name } of dataCenter.sites.servers) {
+        const got = errors.entered[name] + errors.accepted[name];
+        judgement.expect(got > 0, `${name} got no ICMP error over IPv${family}`);
+      }
     }
-    judgement.expect(copied > 0, 'no ICMP error was sent on to all servers');
-    judgement.expect(accepted > 0, 'no ICMP error was taken in');
+    const sum = (kind: keyof Errors): number =>
+      seen.reduce((all, { transfer }) => all + total(transfer.errors[kind]), 0);
     return judgement.finding(
-      [
-        ...seen.map(
-          ({ family, server, mtu, download }) =>
-            `IPv${family}: ${server}, which holds the session, knows ${mtu ?? 'nothing'}; download ${download === null ? 'completed' : 'broken'}`,
-        ),
-        `${copied} real ICMP errors entered anywhere and went to every server; ${accepted} copies taken in`,
-      ],
+      seen.flatMap(({ family, server, transfer: { failure, mtu, errors } }) => [
+        `IPv${family}: ${server}, which holds the session, knows ${mtu === undefined ? 'no MTU' : `an MTU of ${mtu}`}; ` +
+          `download ${failure === null ? 'completed' : 'broken'}`,
+        `IPv${family}: real ICMP errors entered at ${some(errors.entered)}; copies taken in by ${some(errors.accepted)}`,
+      ]),
       {
-        icmpCopied: copied,
-        icmpAccepted: accepted,
-        learned: seen.map(({ family, mtu }) => `IPv${family}: ${mtu ?? 'nothing'}`),
-        broken: seen.filter(({ download }) => download !== null).length,
+        icmpEntered: sum('entered'),
+        icmpAccepted: sum('accepted'),
+        learned: seen.map(({ family, transfer: { mtu } }) => `IPv${family}: ${mtu ?? 'nothing'}`),
+        broken: seen.filter(({ transfer }) => transfer.failure !== null).length,
       },
     );
   },
 };
 
-interface Seen {
-  readonly family: Family;
-  /** Which holds the session. */
-  readonly server: string;
-  /** What that server knows of the path to the client afterwards. */
-  readonly mtu: number | undefined;
-  /** What went wrong, or null. */
-  readonly download: string | null;
-  readonly session: string | null;
-}
-
-async function shrink(dataCenter: DataCenter, tunnels: Tunnels, family: Family): Promise<Seen> {
-  const { network } = dataCenter;
-  await freshSessions(dataCenter, tunnels, [NARROW_CLIENT], { family });
-  const baselines = await baselinesOf(tunnels, [NARROW_CLIENT]);
-  const server = serverName(baselines.get(NARROW_CLIENT)?.server ?? 0);
-  const [running] = await TunnelDownload.startAll([NARROW_CLIENT], BYTES);
-  await network.setAccessMtu(NARROW_CLIENT, NARROW_MTU);
-  const download = await running.finish(STALL_MS);
-  const mtu = await pathMtu(server, NARROW_CLIENT, family);
-  const broken = await brokenSessions(tunnels, baselines);
-  await network.setAccessMtu(NARROW_CLIENT, NORMAL_MTU);
-  await forgetPaths(dataCenter);
-  return { family, server, mtu, download, session: broken.get(NARROW_CLIENT) ?? null };
+async function shrink(dataCenter: DataCenter, family: Family, holder: string): Promise<Shrinking> {
+  const before = await countErrors(dataCenter);
+  const [running] = await downloadThroughTunnels([NARROW_CLIENT], BYTES);
+  await dataCenter.network.setAccessMtu(NARROW_CLIENT, NARROW_MTU);
+  const failure = await running.finish(STALL_MS);
+  const mtu = await pathMtu(holder, NARROW_CLIENT, family);
+  return { failure, mtu, errors: since(before, await countErrors(dataCenter)) };
 }
 
 /** Kernels remember the MTU of a path for ten minutes. */
 async function forgetPaths({ sites }: DataCenter): Promise<void> {
   await Promise.all(
-    sites.servers.map(({ number }) =>
-      runScript(serverName(number), 'ip route flush cache\nip -6 route flush cache\n'),
-    ),
+    sites.servers.map((server) => server.script('ip route flush cache\nip -6 route flush cache\n')),
   );
 }
 
-async function countErrors(dataCenter: DataCenter): Promise<{ copied: number; accepted: number }> {
+async function countErrors(dataCenter: DataCenter): Promise<Errors> {
   const metrics = await dataCenter.requireFleet().allMetrics();
-  const packets = (verdict: string): number => metrics.sum('twohop_packets_total', { verdict });
-  return { copied: packets('forward_icmp_everywhere'), accepted: packets('accept_icmp_error') };
+  const byServer = (labels: Record<string, string>): Record<string, number> =>
+    Object.fromEntries(
+      dataCenter.sites.servers.map(({ name }) => [
+        name,
+        metrics.sum('twohop_packets_total', { ...labels, trafficset: TRAFFICSET, server: name }),
+      ]),
+    );
+  return {
+    entered: byServer({ verdict: 'forward_icmp_everywhere', action: 'deliver' }),
+    accepted: byServer({ verdict: 'accept_icmp_error' }),
+  };
+}
+
+const total = (counts: Readonly<Record<string, number>>): number =>
+  Object.values(counts).reduce((sum, count) => sum + count, 0);
+
+/** Without the zeros. */
+function some(counts: Readonly<Record<string, number>>): string {
+  return listed(Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0))) || 'nobody';
 }

@@ -24,6 +24,10 @@ export const roam: Scenario = {
         reasons.length === 0,
         `after "${step.title}" ${reasons.length} sessions were broken: ${sampleOf(reasons)}`,
       );
+      judgement.expect(
+        step.moved === ROAMERS.length,
+        `after "${step.title}" servers saw only ${step.moved} clients elsewhere than before`,
+      );
     }
     judgement.expect(
       inProgress === ROAMERS.length,
@@ -33,6 +37,7 @@ export const roam: Scenario = {
       downloadFailures.length === 0,
       `${downloadFailures.length} downloads broke: ${downloadFailures[0]}`,
     );
+    judgement.expect(packets.forwarded > 0, 'no packet entered at a server that did not own it');
     judgement.expect(packets.atHolder > 0, 'no packet was taken in for a session');
     judgement.expect(
       packets.astray === 0,
@@ -41,11 +46,12 @@ export const roam: Scenario = {
     return judgement.finding(
       [
         ...steps.map(
-          ({ title, broken }) =>
-            `${title}: ${ROAMERS.length - broken.size} of ${ROAMERS.length} stay on their server`,
+          ({ title, broken, moved }) =>
+            `${title}: ${moved} of ${ROAMERS.length} seen elsewhere, ${ROAMERS.length - broken.size} stay on their server`,
         ),
         `${ROAMERS.length - downloadFailures.length} of ${ROAMERS.length} downloads completed`,
         `${packets.astray} of ${packets.atHolder + packets.astray} packets reached a server that does not hold their session`,
+        `${packets.forwarded} packets entered elsewhere and were forwarded`,
       ],
       {
         tunnels: ROAMERS.length,

@@ -48,15 +48,6 @@ export async function countSessionPackets(fleet: Fleet): Promise<SessionPackets>
   };
 }
 
-export function since(before: SessionPackets, after: SessionPackets): SessionPackets {
-  return {
-    atHolder: after.atHolder - before.atHolder,
-    astray: after.astray - before.astray,
-    forwarded: after.forwarded - before.forwarded,
-    redirected: after.redirected - before.redirected,
-  };
-}
-
 /** Ends all sessions and makes one for each of these clients; resolves when every node knows its server's. */
 export async function freshSessions(
   dataCenter: DataCenter,

@@ -1,6 +1,7 @@
-import type { Family } from '../../addresses.js';
+import { FAMILIES } from '../../addresses.js';
+import { since } from '../../counters.js';
 import type { DataCenter } from '../../data-center.js';
-import { TunnelDownload } from '../../wireguard/downloads.js';
+import { downloadThroughTunnels } from '../../wireguard/downloads.js';
 import { whoAnswers, whoIsReached } from '../../wireguard/probes.js';
 import { checksumNeutralId } from '../../wireguard/stamp.js';
 import { type Tunnels, tunnelsOf } from '../../wireguard/tunnels.js';
@@ -14,11 +15,9 @@ import {
   ownerOfId,
   PATIENCE_S,
   ROAMERS,
-  since,
   TRAFFICSET,
 } from './sessions.js';
 
-const FAMILIES: readonly Family[] = [4, 6];
 const BYTES = 300_000;
 const STALL_MS = 10_000;
 
@@ -36,7 +35,7 @@ export const tunnel: Scenario = {
     const reached: number[][] = [];
     for (const family of FAMILIES) reached.push(await whoIsReached(ROAMERS, family, PATIENCE_S));
     const answers = await whoAnswers(ROAMERS, 6, PATIENCE_S);
-    const downloads = await TunnelDownload.startAll(ROAMERS, BYTES);
+    const downloads = await downloadThroughTunnels(ROAMERS, BYTES);
     const outcomes = await Promise.all(downloads.map((download) => download.finish(STALL_MS)));
     const packets = since(before, await countSessionPackets(fleet));
 
@@ -63,7 +62,7 @@ export const tunnel: Scenario = {
     return judgement.finding(
       [
         `${ROAMERS.length} handshakes; ${reached[0].length} and ${reached[1].length} answer pings (IPv4, IPv6)`,
-        `each on the server that its clientid names: ${listed(servers)}`,
+        `${ROAMERS.length - astray.length} of ${ROAMERS.length} on the server that their clientid names: ${listed(servers)}`,
         `${downloads.length} downloads inside: ${failures.length} failed`,
         `${packets.forwarded} packets entered elsewhere and were forwarded`,
       ],

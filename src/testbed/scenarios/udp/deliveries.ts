@@ -12,8 +12,4 @@ export async function deliveries(fleet: Fleet, trafficset: string): Promise<Deli
   );
 }
 
-export function since(before: Deliveries, now: Deliveries): Deliveries {
-  return Object.fromEntries(Object.keys(now).map((server) => [server, now[server] - (before[server] ?? 0)]));
-}
-
 export const total = (counts: Deliveries): number => Object.values(counts).reduce((sum, one) => sum + one, 0);

@@ -1,26 +1,26 @@
 import { parseIpv4 } from '../../../table/address.js';
 import { addServer, clearSecondHops, drain } from '../../../table/edit.js';
-import { dipOf, type Family, serverName } from '../../addresses.js';
+import { dipOf, FAMILIES, serverName } from '../../addresses.js';
+import { since } from '../../counters.js';
 import type { Fleet } from '../../fleet.js';
 import { dnsVip } from '../../name-server.js';
 import { waitUntil } from '../../wait.js';
 import { listed } from '../connections.js';
 import { Judgement, type Scenario } from '../scenario.js';
-import { deliveries, since, total } from './deliveries.js';
+import { deliveries, total } from './deliveries.js';
 import { DnsLoad } from './dnsperf.js';
 
 const DRAINED = 2;
+/** Asked for in each family; a machine that is busy may not come to so many. */
 const PER_SECOND = 500;
 /** Queries that are watched in each state of the table. */
 const WATCHED = 800;
 /** Queries that may pass after a change, for those that were on their way. */
-const ON_THEIR_WAY = 100;
-const FAMILIES: readonly Family[] = [4, 6];
-
+const ON_THEIR_WAY = 500;
 /** Without flows there is nothing to keep: a server leaves in one step, and comes back in one. */
 export const dnsDrain: Scenario = {
   name: 'dns-drain',
-  title: `DNS drain: ${serverName(DRAINED)} leaves and comes back, under ${FAMILIES.length * PER_SECOND} queries per second`,
+  title: `DNS drain: ${serverName(DRAINED)} leaves and comes back, under queries all the while`,
   async run(dataCenter) {
     const fleet = dataCenter.requireFleet();
     const { clients } = dataCenter.sites;

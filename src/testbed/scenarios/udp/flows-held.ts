@@ -1,5 +1,5 @@
 import type { ForwardingTable } from '../../../table/forwarding-table.js';
-import { clientLink, type Family, serverOf } from '../../addresses.js';
+import { clientLink, FAMILIES, type Family, serverOf } from '../../addresses.js';
 import type { Endpoint, FlowAnswer } from '../../client-protocol.js';
 import type { DataCenter } from '../../data-center.js';
 import { TestbedError } from '../../errors.js';
@@ -10,8 +10,6 @@ import { bucketOf } from '../../owner.js';
 
 /** Bytes of a small datagram: a token and little else. */
 export const SMALL = 32;
-
-const FAMILIES: readonly Family[] = [4, 6];
 /** Below the kernel's ephemeral ports, so that none is taken by chance. */
 const FIRST_PORT = 10_000;
 const LAST_PORT = 30_000;
@@ -30,31 +28,34 @@ interface Planned {
   readonly remote: Endpoint;
 }
 
+/** Which flows are wanted. */
+interface Opening {
+  readonly count: number;
+  /** Says which buckets they may fall into. */
+  readonly inBucket: (bucket: number) => boolean;
+  /** Length of the first datagram. */
+  readonly bytes?: number;
+}
+
 export class FlowHolder {
   /** Shared by all: a server may remember a flow long after its client has closed it. */
   private static nextPort = FIRST_PORT;
 
   constructor(private readonly dataCenter: DataCenter) {}
 
-  /**
-   * Opens flows with a datagram each: from all clients, over both families.
-   * @param options.inBucket which buckets they may fall into
-   * @param options.bytes length of the first datagram
-   */
-  async open(
-    service: FlowService,
-    options: {
-      readonly count: number;
-      readonly inBucket: (bucket: number) => boolean;
-      readonly bytes?: number;
-    },
-  ): Promise<HeldFlow[]> {
-    const { count, inBucket, bytes = SMALL } = options;
+  /** Opens flows with a datagram each: from all clients, over both families. */
+  async open(service: FlowService, { count, inBucket, bytes = SMALL }: Opening): Promise<HeldFlow[]> {
     const planned = Array.from({ length: count }, (_, index) => this.plan(service, index, inBucket));
     return this.eachClient(planned, async (client, flows) => {
       const answers = await this.dataCenter.client(client).call('flows-open', { flows, bytes });
       return answers.map((answer, index) => ({ client, bucket: flows[index].bucket, answer }));
     });
+  }
+
+  /** {@link open}, and then as many in the other buckets. */
+  async openBoth(service: FlowService, options: Opening): Promise<HeldFlow[]> {
+    const others = { ...options, inBucket: (bucket: number) => !options.inBucket(bucket) };
+    return [...(await this.open(service, options)), ...(await this.open(service, others))];
   }
 
   /** Sends one more datagram in each. @returns the same flows with their new answers, in another order */

@@ -28,7 +28,7 @@ const PER_KIND = 8;
  */
 export const flows: Scenario = {
   name: 'flows',
-  title: `Flows: ${serverName(DRAINED)} leaves and comes back, with services that connect their sockets and one that does not`,
+  title: `Flows: ${serverName(DRAINED)} leaves and comes back, sockets connected or not`,
   async run(dataCenter) {
     const holder = new FlowHolder(dataCenter);
     const seen = await Promise.all(
@@ -61,11 +61,13 @@ async function leaveAndComeBack(
   const fleet = dataCenter.requireFleet();
   const full = fleet.tableOf(service.trafficset);
   const isLeft = (bucket: number): boolean => full.firstHop(bucket) === DIP;
-  const old = await openBoth(holder, service, isLeft);
+  const openBoth = (inBucket: (bucket: number) => boolean): Promise<HeldFlow[]> =>
+    holder.openBoth(service, { count: PER_KIND, inBucket });
+  const old = await openBoth(isLeft);
   const leaving = drain(full, DIP, { keepSecondHop: true, roles: 'udp' });
   await fleet.publish(leaving);
   const drained = await holder.ask(old);
-  const afterDrain = withDue(leaving, await openBoth(holder, service, isLeft));
+  const afterDrain = withDue(leaving, await openBoth(isLeft));
   // Both hops have flows now; they change places.
   await fleet.publish(swapHops(leaving, 1));
   const swapped = await holder.ask([...drained, ...afterDrain]);
@@ -78,24 +80,13 @@ async function leaveAndComeBack(
   await fleet.publish(gone);
   const back = addServer(gone, DIP, 0, 'udp');
   const isGivenBack = (bucket: number): boolean => back.secondHop(bucket) === DIP;
-  const late = await openBoth(holder, service, isGivenBack);
+  const late = await openBoth(isGivenBack);
   await fleet.publish(back);
   const added = await holder.ask(late);
-  const afterReturn = withDue(back, await openBoth(holder, service, isGivenBack));
+  const afterReturn = withDue(back, await openBoth(isGivenBack));
   await holder.close([...added, ...afterReturn]);
   await fleet.restore(full);
   return { service, drained, swapped, added, fresh: [...afterDrain, ...afterReturn] };
-}
-
-/** As many flows in such buckets as in others. */
-async function openBoth(
-  holder: FlowHolder,
-  service: FlowService,
-  inBucket: (bucket: number) => boolean,
-): Promise<HeldFlow[]> {
-  const inside = await holder.open(service, { count: PER_KIND, inBucket });
-  const outside = await holder.open(service, { count: PER_KIND, inBucket: (bucket) => !inBucket(bucket) });
-  return [...inside, ...outside];
 }
 
 function judge(judgement: Judgement, seen: Seen): void {

@@ -2,7 +2,8 @@ import { parseIpv4 } from '../../../table/address.js';
 import { drain } from '../../../table/edit.js';
 import { IPV4_HEADER } from '../../../wire/ipv4.js';
 import { UDP_HEADER } from '../../../wire/udp.js';
-import { dipOf, type Family, serverName } from '../../addresses.js';
+import { dipOf, FAMILIES, serverName } from '../../addresses.js';
+import { since } from '../../counters.js';
 import type { Fleet } from '../../fleet.js';
 import { THOROUGH } from '../../flow-services.js';
 import { dnsVip } from '../../name-server.js';
@@ -29,8 +30,6 @@ const SIZES = [3000, 8000];
 /** Of the first datagram of a flow. */
 const FIRST_SIZE = 5000;
 const DNS_PADDING = 3000;
-const FAMILIES: readonly Family[] = [4, 6];
-
 /**
  * Datagrams longer than the client's link carries. Only the first fragment has ports, but all of them have to come to
  * the server that has the flow.
@@ -44,10 +43,8 @@ export const fragments: Scenario = {
     const holder = new FlowHolder(dataCenter);
     const full = fleet.tableOf(THOROUGH.trafficset);
     const isLeft = (bucket: number): boolean => full.firstHop(bucket) === DIP;
-    const openBoth = async (bytes: number): Promise<HeldFlow[]> => [
-      ...(await holder.open(THOROUGH, { count: FLOWS, inBucket: isLeft, bytes })),
-      ...(await holder.open(THOROUGH, { count: FLOWS, inBucket: (bucket) => !isLeft(bucket), bytes })),
-    ];
+    const openBoth = (bytes: number): Promise<HeldFlow[]> =>
+      holder.openBoth(THOROUGH, { count: FLOWS, inBucket: isLeft, bytes });
     const before = await countPackets(fleet);
 
     const old = await openBoth(SMALL);
@@ -68,7 +65,7 @@ export const fragments: Scenario = {
         askAll({ client: clients[index], address: dnsVip(family), padding: DNS_PADDING }),
       ),
     );
-    const packets = difference(await countPackets(fleet), before);
+    const packets = since(before, await countPackets(fleet));
 
     const all = [...asked, ...fresh];
     const silent = unanswered(all).length;
@@ -141,13 +138,5 @@ async function countPackets(fleet: Fleet): Promise<Packets> {
       count({ stage: 'forward', trafficset: THOROUGH.trafficset }),
     redirected: count({ verdict: 'redirect', trafficset: THOROUGH.trafficset }),
     dropped: count({ verdict: 'drop_fragment' }) + count({ verdict: 'drop_fragment_unknown' }),
-  };
-}
-
-function difference(after: Packets, before: Packets): Packets {
-  return {
-    entered: after.entered - before.entered,
-    redirected: after.redirected - before.redirected,
-    dropped: after.dropped - before.dropped,
   };
 }
