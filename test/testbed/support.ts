@@ -29,8 +29,13 @@ const running = new Set<Running>();
 
 /** A test that ran out of time has left its `twohop` running, which would go on beside the next test. */
 afterEach(async () => {
-  for (const { child } of running) killGroup(child.pid);
-  await Promise.all([...running].map(({ ended }) => ended));
+  await Promise.all(
+    [...running].map(async ({ child, ended, processes }) => {
+      killGroup(child.pid);
+      await ended;
+      await until(() => processes().length === 0);
+    }),
+  );
 });
 
 /** Starts `twohop ARGS`; its own process group, as if from a shell. It is ended after the test at the latest. */
