@@ -19,5 +19,5 @@ describePrivileged('twohop demo quic', NEEDS, () => {
     }
     expect(figures.rebinding).toMatchObject({ moved: 12 });
     expect(figures.migration).toMatchObject({ moved: 12 });
-  }, 240_000);
+  }, 480_000);
 });
