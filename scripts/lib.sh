@@ -1,18 +1,30 @@
 # Shared by the scripts: installs what is missing, and says so. Sourced, not run.
 
-# Debian packages by the command that shows they are there.
-#   need COMMAND PACKAGE
+# Debian packages that are missing, each named once.
 missing_packages=""
+
+# The package of a command, or of a file, that shows that it is there.
+#   need COMMAND PACKAGE
 need() {
-  PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1 || missing_packages="$missing_packages $2"
+  PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1 || add_missing "$2"
 }
 need_file() {
-  [ -e "$1" ] || missing_packages="$missing_packages $2"
+  [ -e "$1" ] || add_missing "$2"
+}
+add_missing() {
+  is_missing "$1" || missing_packages="$missing_packages $1"
+}
+is_missing() {
+  case "$missing_packages " in
+    *" $1 "*) return 0 ;;
+    *) return 1 ;;
+  esac
 }
 
-
-# What a demonstration calls, as the built program says. Arguments: those of `twohop demo`, or `all`.
-need_for_demo() {
+# Whatever demonstrations call, as the built program says.
+#   need_for demo [ARGUMENT OF twohop demo...]    nothing when it would not run with these
+#   need_for tests                                all of them
+need_for() {
   local needs command package
   needs=$(node dist/testbed/process.js needs "$@")
   while read -r command package; do
@@ -21,31 +33,63 @@ need_for_demo() {
 }
 
 install_missing() {
-  [ -z "$missing_packages" ] && return 0
+  [ -n "$missing_packages" ] || return 0
   echo "installing Debian packages:$missing_packages"
   if [ "$(id -u)" != 0 ]; then
     echo "twohop: that takes root: sudo apt-get install$missing_packages" >&2
     return 1
   fi
-  # shellcheck disable=SC2086 # one word per package
-  local log
-  log=$(mktemp)
-  if ! DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing_packages >"$log" 2>&1; then
-    # The package lists may be old or absent.
-    DEBIAN_FRONTEND=noninteractive apt-get update >"$log" 2>&1
-    if ! DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing_packages >>"$log" 2>&1; then
-      cat "$log" >&2
-      rm -f "$log"
-      echo "twohop: apt-get could not install:$missing_packages" >&2
-      return 1
-    fi
+  # A process of its own, whose trap is run however the installation ends.
+  if ! (
+    trap 'allow_services; stop_nsd' EXIT
+    forbid_services
+    apt_install
+  ); then
+    echo "twohop: apt-get could not install:$missing_packages" >&2
+    return 1
   fi
-  rm -f "$log"
-  # Its program is wanted, not a name server for this machine.
-  case "$missing_packages " in
-    *" nsd "*) [ ! -d /run/systemd/system ] || systemctl disable --now --quiet nsd.service ;;
-  esac
   missing_packages=""
+}
+
+apt_install() {
+  local log status=0
+  log=$(mktemp)
+  # The package lists may be old or absent.
+  apt_get install $missing_packages >"$log" 2>&1 ||
+    { apt_get update >"$log" 2>&1 && apt_get install $missing_packages >>"$log" 2>&1; } ||
+    status=1
+  [ "$status" = 0 ] || cat "$log" >&2
+  rm -f "$log"
+  return "$status"
+}
+apt_get() {
+  DEBIAN_FRONTEND=noninteractive apt-get -y --no-install-recommends "$@"
+}
+
+# Packages are wanted for their programs, not for services on this machine: none is started while this file says so
+# (101: forbidden). A file that somebody else made stays as it is.
+policy=/usr/sbin/policy-rc.d
+policy_mark="# made by twohop's scripts for the time of an installation"
+forbid_services() {
+  [ -e "$policy" ] || printf '#!/bin/sh\n%s\nexit 101\n' "$policy_mark" >"$policy"
+  ! policy_is_ours || chmod 755 "$policy"
+}
+allow_services() {
+  ! policy_is_ours || rm -f "$policy"
+}
+policy_is_ours() {
+  grep -qsxF "$policy_mark" "$policy"
+}
+
+# Where the package came just now: it is not to be started at the next boot either.
+stop_nsd() {
+  is_missing nsd || return 0
+  if [ -d /run/systemd/system ]; then
+    systemctl disable --now --quiet nsd.service || true
+  else
+    invoke-rc.d nsd stop || true
+    update-rc.d nsd disable || true
+  fi >/dev/null 2>&1
 }
 
 check_node() {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { describe, it } from 'vitest';
 
@@ -12,10 +12,11 @@ import { describe, it } from 'vitest';
  * - `root`: user id 0
  * - `tun`: /dev/net/tun can be opened
  * - `namespaces`: new network and mount namespaces can be made
+ * - `ipv6`: the machine has the address ::1
  * - `npm:NAME`: the optional package NAME is installed
  * - anything else: a program of that name is in PATH
  */
-export type Need = 'root' | 'tun' | 'namespaces' | `npm:${string}` | (string & {});
+export type Need = 'root' | 'tun' | 'namespaces' | 'ipv6' | `npm:${string}` | (string & {});
 
 const answers = new Map<Need, boolean>();
 
@@ -41,9 +42,20 @@ function probe(need: Need): boolean {
       }
     case 'namespaces':
       return spawnSync('unshare', ['-n', '-m', 'true']).status === 0;
+    case 'ipv6':
+      return hasLoopback6();
     default:
       if (need.startsWith('npm:')) return isInstalled(need.slice(4));
       return spawnSync('sh', ['-c', 'command -v -- "$1"', 'sh', need]).status === 0;
+  }
+}
+
+function hasLoopback6(): boolean {
+  try {
+    return readFileSync('/proc/net/if_inet6', 'utf8').includes(`${'1'.padStart(32, '0')} `);
+  } catch {
+    // The kernel was started without IPv6.
+    return false;
   }
 }
 

@@ -23,7 +23,7 @@ export function demoCommand(): Command {
         .default(DEFAULT_SUITE.name),
     )
     .option('--servers <n>', `number of servers, 2 to ${MOST_SERVERS}`, count(MOST_SERVERS, 2), 4)
-    .addOption(failureModeOption())
+    .addOption(failureModeOption(`; only ${DEFAULT_SUITE.name} shows what it changes`))
     .option('--keep', 'leave the data center up afterwards, to look around')
     .option('--json', 'print the results for programs')
     .addHelpText(
@@ -36,6 +36,7 @@ Exit code: 0 when every step held, 1 otherwise.
 
 Examples:
   twohop demo
+  twohop demo roaming
   twohop demo --keep && twohop testbed exec ${DEFAULT_SUITE.tryOut}`,
     )
     .action((suite: string, options: DemoCommandOptions) => demo(suiteNamed(suite), options));

@@ -11,10 +11,11 @@ export function count(most: number, least = 1): (text: string) => number {
   };
 }
 
-export function failureModeOption(): Option {
+/** @param note to what its description says */
+export function failureModeOption(note = ''): Option {
   return new Option(
     '--failure-mode <mode>',
-    'what a server does while its node is down: take nothing (closed), or everything itself (open)',
+    `what a server does while its node is down: take nothing (closed), or everything itself (open)${note}`,
   )
     .choices(['closed', 'open'])
     .default('closed');

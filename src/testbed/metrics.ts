@@ -52,13 +52,28 @@ function parseValue(text: string): number {
   return text.endsWith('Inf') ? (text.startsWith('-') ? -Infinity : Infinity) : Number(text);
 }
 
-/** GET over a unix socket, which works from any network namespace. @throws Error when nobody listens */
-export function getOverUnixSocket(
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** GET over a unix socket. @throws Error when nobody listens, or nothing comes for 2 s */
+export function getOverUnixSocket(socketPath: string, path: string): Promise<Answer> {
+  return requestOverUnixSocket(socketPath, path, { method: 'GET', timeoutMs: 2000 });
+}
+
+/**
+ * A request over a unix socket, which works from any network namespace.
+ * @throws Error when nobody listens, or nothing comes for so long
+ */
+export function requestOverUnixSocket(
   socketPath: string,
   path: string,
-): Promise<{ status: number; body: string }> {
+  options: { readonly method: 'GET' | 'PUT'; readonly timeoutMs: number },
+): Promise<Answer> {
+  const { method, timeoutMs: timeout } = options;
   return new Promise((resolve, reject) => {
-    const outgoing = request({ socketPath, path, agent: false, timeout: 2000 }, (response) => {
+    const outgoing = request({ socketPath, path, method, agent: false, timeout }, (response) => {
       let body = '';
       response.setEncoding('utf8').on('data', (part: string) => {
         body += part;

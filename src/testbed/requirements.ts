@@ -16,6 +16,7 @@ export const PACKAGES = {
   unshare: 'util-linux',
   setpriv: 'util-linux',
   curl: 'curl',
+  tcpdump: 'tcpdump',
   gtlsclient: 'ngtcp2-client',
   openssl: 'openssl',
   ping: 'iputils-ping',
@@ -34,6 +35,9 @@ export type Tool = keyof typeof PACKAGES;
 
 /** What every data center needs. */
 export const TESTBED_TOOLS: readonly Tool[] = ['ip', 'tc', 'nsenter', 'unshare', 'setpriv'];
+
+/** What people are told to try in a data center that was left up. */
+export const LOOK_AROUND_TOOLS: readonly Tool[] = ['curl', 'tcpdump'];
 
 /** Bits of the capability sets in /proc/self/status (capabilities(7)). */
 const CAPABILITIES = { CAP_NET_ADMIN: 12, CAP_NET_RAW: 13, CAP_SYS_ADMIN: 21 } as const;

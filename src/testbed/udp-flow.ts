@@ -3,8 +3,9 @@ import { createSocket, type Socket } from 'node:dgram';
 import { isIPv4 } from 'node:net';
 import type { Endpoint, FlowAnswer } from './client-protocol.js';
 
-/** How long an answer may take before the datagram is sent again, and how often it is sent at most. */
+/** How long an answer may take before the datagram is sent again. */
 const ANSWER_MS = 500;
+/** It is sent so often at most. */
 const TRIES = 10;
 
 /**
@@ -16,20 +17,21 @@ export class UdpFlow {
     readonly id: number,
     private readonly socket: Socket,
     private readonly remote: Endpoint,
+    private readonly answerMs: number,
   ) {
     // ICMP errors: the next try shows whether they matter.
     socket.on('error', () => {});
   }
 
-  /** @param localPort the port to send from */
-  static async open(id: number, localPort: number, remote: Endpoint): Promise<UdpFlow> {
+  /** @param localPort the port to send from @param answerMs an answer may take so long; then the datagram is sent again */
+  static async open(id: number, localPort: number, remote: Endpoint, answerMs = ANSWER_MS): Promise<UdpFlow> {
     const socket = createSocket(isIPv4(remote.address) ? 'udp4' : 'udp6');
     await new Promise<void>((resolve, reject) => {
       socket.once('error', reject);
       socket.bind(localPort, () => socket.connect(remote.port, remote.address, resolve));
     });
     socket.removeAllListeners('error');
-    return new UdpFlow(id, socket, remote);
+    return new UdpFlow(id, socket, remote, answerMs);
   }
 
   /** @param bytes length of the datagram */
@@ -66,7 +68,7 @@ export class UdpFlow {
         // An answer to an earlier try of something else is late, and nothing more.
         if (words[2] === token) settle(words);
       };
-      const timer = setTimeout(() => settle(null), ANSWER_MS);
+      const timer = setTimeout(() => settle(null), this.answerMs);
       socket.on('message', onMessage);
       // What cannot be sent is tried again when its time is over, as if it had been lost.
       socket.send(datagram, () => {});

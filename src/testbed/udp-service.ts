@@ -31,12 +31,15 @@ export class UdpService {
 
   constructor(
     private readonly name: string,
-    private readonly local: Endpoint,
+    /** Port 0: any that is free. */
+    private local: Endpoint,
   ) {}
 
-  /** Resolves when datagrams are taken. */
-  async listen(): Promise<void> {
+  /** Resolves when datagrams are taken. @returns where */
+  async listen(): Promise<Endpoint> {
     this.listener = await this.bind();
+    this.local = { address: this.local.address, port: this.listener.address().port };
+    return this.local;
   }
 
   close(): void {

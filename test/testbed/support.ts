@@ -1,8 +1,14 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { afterEach, expect } from 'vitest';
+import type { ScenarioResult } from '../../src/testbed/scenarios/scenario.js';
 
 const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+/** In the environment of a `twohop` that a test starts, with a value of its own: it is handed on to all descendants. */
+const MARK = 'TWOHOP_TEST';
 
 export interface Ended {
   readonly code: number | null;
@@ -10,9 +16,36 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Starts `twohop ARGS`; its own process group, as if from a shell. */
+export interface Running {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+  /** All it has said so far. */
+  printed(): string;
+  /** The processes that come from it and are there now, itself included: whoever else is on the machine is not. */
+  processes(): number[];
+}
+
+const running = new Set<Running>();
+
+/** A test that ran out of time has left its `twohop` running, which would go on beside the next test. */
+afterEach(async () => {
+  await Promise.all(
+    [...running].map(async ({ child, ended, processes }) => {
+      killGroup(child.pid);
+      await ended;
+      await until(() => processes().length === 0);
+    }),
+  );
+});
+
+/** Starts `twohop ARGS`; its own process group, as if from a shell. It is ended after the test at the latest. */
 export function startTwohop(...args: string[]) {
-  const child = spawn(process.execPath, [CLI, ...args], { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+  const mark = randomUUID();
+  const child = spawn(process.execPath, [CLI, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    detached: true,
+    env: { ...process.env, [MARK]: mark },
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -22,9 +55,19 @@ export function startTwohop(...args: string[]) {
     stderr += text;
   });
   const ended = new Promise<Ended>((resolve) => {
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
+    child.on('close', (code) => {
+      running.delete(started);
+      resolve({ code, stdout, stderr });
+    });
   });
-  return { child, ended, printed: () => stdout + stderr };
+  const started = {
+    child,
+    ended,
+    printed: () => stdout + stderr,
+    processes: () => processesMarked(mark),
+  } satisfies Running;
+  running.add(started);
+  return started;
 }
 
 /** Runs `twohop ARGS` to its end, with `input` on its standard input. */
@@ -32,6 +75,44 @@ export function twohop(args: readonly string[], input = ''): Promise<Ended> {
   const { child, ended } = startTwohop(...args);
   child.stdin.end(input);
   return ended;
+}
+
+/**
+ * Runs a demonstration to its end: every step of these names is there, in order, and held; and nothing is left.
+ * @returns what each step counted, by its name
+ */
+export async function demoSteps(
+  suite: string,
+  servers: number,
+  names: readonly string[],
+  ...args: string[]
+): Promise<Record<string, ScenarioResult['figures']>> {
+  const demo = startTwohop('demo', suite, '--json', '--servers', String(servers), ...args);
+  demo.child.stdin.end();
+  await until(() => demo.printed().includes('Data center up') || demo.child.exitCode !== null);
+  // A node on every server, at least: the check at the end finds what comes from this demonstration.
+  expect(demo.processes().length, demo.printed()).toBeGreaterThan(servers);
+
+  const { code, stdout, stderr } = await demo.ended;
+  expect(stdout, stderr).not.toBe('');
+  const report = JSON.parse(stdout) as Report;
+  expect(report.steps.flatMap(({ name, reasons }) => reasons.map((reason) => `${name}: ${reason}`))).toEqual(
+    [],
+  );
+  expect(report.steps.map(({ name }) => name)).toEqual(names);
+  expect(report).toMatchObject({ held: true, notRun: [] });
+  expect(code, stderr).toBe(0);
+  // Plain lines in a pipe: no cursor movements, one line per step.
+  expect(stderr.trim().split('\n').length).toBe(names.length + 1);
+  expect(demo.processes()).toEqual([]);
+  return Object.fromEntries(report.steps.map(({ name, figures }) => [name, figures]));
+}
+
+/** What `twohop demo --json` prints. */
+interface Report {
+  readonly held: boolean;
+  readonly steps: readonly ScenarioResult[];
+  readonly notRun: readonly string[];
 }
 
 /** Polls; no clock decides the outcome, only the test's own time limit. */
@@ -79,16 +160,25 @@ export function parentOf(pid: number): number {
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
 }
 
-/** Processes with this text in their command line. */
-export function processesWith(text: string): number[] {
+/** Processes in whose environment the mark has this value. */
+function processesMarked(value: string): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .filter((pid) => {
       try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(text);
+        return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(`${MARK}=${value}`);
       } catch {
+        // It is gone, or another user's.
         return false;
       }
     });
+}
+
+function killGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }

@@ -3,6 +3,12 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { UdpFlow } from '../../src/testbed/udp-flow.js';
 import { UdpService } from '../../src/testbed/udp-service.js';
+import { describePrivileged } from '../privileged.js';
+
+/** Nothing is lost on the way: where datagrams are counted, none is to be sent again on a slow machine. */
+const PATIENT_MS = 5000;
+/** Where an answer is not to come. */
+const IMPATIENT_MS = 100;
 
 const running: { close(): void }[] = [];
 
@@ -19,13 +25,9 @@ async function bound(): Promise<Socket> {
 const addressOf = ({ address, port }: AddressInfo) => ({ address, port });
 
 async function service(address = '127.0.0.1') {
-  const probe = await bound();
-  const local = { address, port: probe.address().port };
-  await new Promise<void>((resolve) => probe.close(resolve));
-  const one = new UdpService('s1', local);
+  const one = new UdpService('s1', { address, port: 0 });
   running.push(one);
-  await one.listen();
-  return local;
+  return one.listen();
 }
 
 /** A service that is not as it should be. @param answer null for none */
@@ -39,31 +41,28 @@ async function oddService(answer: (words: string[], message: Buffer) => string |
   return addressOf(socket.address());
 }
 
-async function open(remote: { address: string; port: number }, id = 1): Promise<UdpFlow> {
-  const flow = await UdpFlow.open(id, 0, remote);
+async function open(remote: { address: string; port: number }, id = 1, answerMs = PATIENT_MS) {
+  const flow = await UdpFlow.open(id, 0, remote, answerMs);
   running.push(flow);
   return flow;
 }
 
+async function countsEachFlow(address: string): Promise<void> {
+  const remote = await service(address);
+  const [one, other] = [await open(remote, 7), await open(remote, 8)];
+  const first = { id: 7, remote, server: 's1', count: 1, tries: 1, intact: true };
+  expect(await one.ask(32)).toMatchObject(first);
+  expect(await other.ask(32)).toMatchObject({ id: 8, count: 1 });
+  expect(await one.ask(32)).toMatchObject({ count: 2 });
+  expect(await other.ask(32)).toMatchObject({ count: 2 });
+}
+
+describePrivileged('UDP service at an IPv6 address', ['ipv6'], () => {
+  it('counts each flow by itself', () => countsEachFlow('::1'));
+});
+
 describe('UDP service', () => {
-  it.each(['127.0.0.1', '::1'])(
-    'counts each flow by itself, on sockets at the address asked (%s)',
-    async (address) => {
-      const remote = await service(address);
-      const [one, other] = [await open(remote, 7), await open(remote, 8)];
-      expect(await one.ask(32)).toMatchObject({
-        id: 7,
-        remote,
-        server: 's1',
-        count: 1,
-        tries: 1,
-        intact: true,
-      });
-      expect(await other.ask(32)).toMatchObject({ id: 8, count: 1 });
-      expect(await one.ask(32)).toMatchObject({ count: 2 });
-      expect(await other.ask(32)).toMatchObject({ count: 2 });
-    },
-  );
+  it('counts each flow by itself, on sockets at the address asked', () => countsEachFlow('127.0.0.1'));
 
   it('keeps flows apart that begin at the same time', async () => {
     const remote = await service();
@@ -86,12 +85,15 @@ describe('UDP flow', () => {
   it('sends again until an answer comes', async () => {
     let asked = 0;
     const remote = await oddService(([token]) => (++asked < 3 ? null : `s2 1 ${token}`));
-    expect(await (await open(remote)).ask(32)).toMatchObject({ server: 's2', tries: 3, intact: true });
+    const answer = await (await open(remote, 1, IMPATIENT_MS)).ask(32);
+    expect(answer).toMatchObject({ server: 's2', intact: true });
+    expect(answer.tries).toBeGreaterThanOrEqual(3);
   });
 
   it('takes no answer to something else for its own', async () => {
     const remote = await oddService(() => 's2 1 0123456789ab');
-    expect(await (await open(remote)).ask(32)).toMatchObject({ server: null, intact: false });
+    const answer = await (await open(remote, 1, IMPATIENT_MS)).ask(32);
+    expect(answer).toMatchObject({ server: null, intact: false });
   });
 
   it('notices what did not arrive as it was sent', async () => {

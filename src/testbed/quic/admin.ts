@@ -1,5 +1,5 @@
-import { createServer, request } from 'node:http';
-import { getOverUnixSocket } from '../metrics.js';
+import { createServer } from 'node:http';
+import { requestOverUnixSocket } from '../metrics.js';
 import type { ConnectionReport } from './connection.js';
 import type { Pace } from './narrow-link.js';
 
@@ -46,20 +46,22 @@ export function serveAdmin(server: string, admin: QuicServerAdmin): Promise<void
   });
 }
 
+/** A server in the middle of handshakes may take its time. */
+const ANSWER_MS = 15_000;
+
 /** @throws Error when it does not answer */
 export async function reportOf(server: string): Promise<QuicServerReport> {
-  const { body } = await getOverUnixSocket(socketOf(server), '/');
-  return JSON.parse(body) as QuicServerReport;
+  return JSON.parse(await ask(server, 'GET', '/')) as QuicServerReport;
 }
 
 /** @throws Error when it does not answer */
-export function setPace(server: string, pace: Pace): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const outgoing = request(
-      { socketPath: socketOf(server), method: 'PUT', path: `/${pace}`, agent: false },
-      (response) => response.on('end', resolve).resume(),
-    );
-    outgoing.on('error', reject);
-    outgoing.end();
-  });
+export async function setPace(server: string, pace: Pace): Promise<void> {
+  await ask(server, 'PUT', `/${pace}`);
+}
+
+async function ask(server: string, method: 'GET' | 'PUT', path: string): Promise<string> {
+  const options = { method, timeoutMs: ANSWER_MS };
+  const { status, body } = await requestOverUnixSocket(socketOf(server), path, options);
+  if (status !== 200) throw new Error(`${socketOf(server)}: ${method} ${path}: ${status} ${body.trim()}`);
+  return body;
 }

@@ -100,15 +100,25 @@ export class ServedConnection {
     if (this.quiche.isEstablished()) {
       if (!this.established) {
         this.established = true;
-        this.quiche.streamSend(CONTROL_STREAM, CONTROL_STREAM_START, false);
+        this.attempt(() => this.quiche.streamSend(CONTROL_STREAM, CONTROL_STREAM_START, false));
       }
       this.followPaths();
-      this.issueIds();
-      for (const stream of this.quiche.readable()) this.read(stream);
+      this.attempt(() => this.issueIds());
+      for (const stream of this.quiche.readable()) this.attempt(() => this.read(stream));
       this.respond();
     }
-    this.flush();
+    this.attempt(() => this.flush());
     this.setTimer();
+  }
+
+  /**
+   * A client may reset a stream or close the connection at any time. What quiche then refuses is left undone; what
+   * becomes of the connection is its business.
+   */
+  private attempt(step: () => void): void {
+    try {
+      step();
+    } catch {}
   }
 
   private followPaths(): void {

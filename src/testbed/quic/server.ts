@@ -12,7 +12,7 @@ import { ServedConnection } from './connection.js';
 import { HTTP3, responseWith } from './http3.js';
 import { type Config, type Host, loadQuiche, type Quiche } from './library.js';
 import { NarrowLink, type Pace } from './narrow-link.js';
-import { ALL_PORTS, QUIC_VIPS, RESPONSE_LENGTH, seedOf, UPLOAD_PORTS } from './plan.js';
+import { ALL_PORTS, QUIC_VIPS, RESPONSE_LENGTH, seedOf, UPLOAD_PORTS, WINDOW } from './plan.js';
 
 /**
  * A QUIC server behind the VIPs, on Cloudflare's quiche: it answers every HTTP/3 request with octets that the client's
@@ -21,8 +21,6 @@ import { ALL_PORTS, QUIC_VIPS, RESPONSE_LENGTH, seedOf, UPLOAD_PORTS } from './p
  */
 
 const IDLE_MS = 15_000;
-/** No upload needs more, so that credit is never sent: quiche loses it when its packet is lost in a change of path. */
-const WINDOW = 1 << 20;
 /** Below every path MTU here, whatever wraps the packets. */
 const LARGEST_PAYLOAD = 1350;
 

@@ -16,7 +16,7 @@ const NEW_PER_CLIENT = 6;
 /** A server leaves the first hops: its connections stay, since their IDs go on naming it; new ones go elsewhere. */
 export const drain: Scenario = {
   name: 'drain',
-  title: `Drain: a server leaves under ${2 * PER_CLIENT} uploads`,
+  title: `Drain: a server leaves under ${2 * PER_CLIENT} uploads, and as many by 4-tuple`,
   async run(dataCenter) {
     const fleet = dataCenter.requireFleet();
     const full = WAYS.map((way) => fleet.tableOf(QUIC_TRAFFICSETS[way]));

@@ -30,8 +30,8 @@ export interface ExchangeOptions {
   readonly migrateAfterMs?: number;
 }
 
-/** It gives up after as long without a packet. */
-const IDLE_SECONDS = 3;
+/** It gives up after as long without a packet: longer than a busy machine may keep it waiting. */
+const IDLE_SECONDS = 8;
 
 /** A request and its response over QUIC by a stock client: ngtcp2's gtlsclient, from Debian, in a client's namespace. */
 export class QuicExchange {

@@ -4,7 +4,7 @@ import { type QuicServerReport, reportOf, setPace } from '../../quic/admin.js';
 import type { ConnectionReport } from '../../quic/connection.js';
 import type { Pace } from '../../quic/narrow-link.js';
 import { type Exchange, WAYS, type Way } from '../../quic/plan.js';
-import { waitUntil } from '../../wait.js';
+import { START_MS, waitUntil } from '../../wait.js';
 import { QuicExchange } from './exchange.js';
 
 /** Connections of stock clients in all client namespaces, and what the servers tell of them. */
@@ -81,10 +81,22 @@ export class Exchanges {
     }));
   }
 
+  /** Resolves when servers have heard from every connection of a client, by number. */
+  async allBegun(client: number): Promise<void> {
+    await waitUntil(
+      `every QUIC connection of c${client} to begin`,
+      async () => (await this.look()).every((one) => one.client !== client || one.connection !== null),
+      START_MS,
+    );
+  }
+
   /** Resolves when something of every upload has arrived. */
   async allInProgress(): Promise<void> {
-    await waitUntil('every QUIC upload to be in progress', async () =>
-      (await this.look()).every(({ connection }) => connection !== null && connection.received > 0),
+    await waitUntil(
+      'every QUIC upload to be in progress',
+      async () =>
+        (await this.look()).every(({ connection }) => connection !== null && connection.received > 0),
+      START_MS,
     );
   }
 
@@ -116,6 +128,7 @@ export class Exchanges {
   }
 }
 
+/** Twice of it are to pass within an upload (see UPLOAD_LENGTH). */
 const SETTLE_MS = 15_000;
 
 /** What all servers tell, in the order of their numbers. */

@@ -5,7 +5,7 @@ import { sampleOf } from '../connections.js';
 import type { Judgement } from '../scenario.js';
 import type { Fate, ServedExchange } from './exchanges.js';
 
-/** What scenarios count in the fates of downloads, and what they say of it. */
+/** What scenarios count in the fates of uploads, and what they say of it. */
 
 export const byWay = <T extends ServedExchange>(transfers: readonly T[], way: Way): T[] =>
   transfers.filter((transfer) => transfer.way === way);

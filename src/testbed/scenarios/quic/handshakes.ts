@@ -10,6 +10,8 @@ import { brokenOf, byWay, configurationsUsed, namesItsServer } from './fates.js'
 import { countPackets, judgeStrays } from './packets.js';
 
 const PER_CLIENT = 12;
+/** Of so many servers each gets a connection, but for one run in 200,000; of more, as many get one. */
+const ALL_OF = 4;
 
 /** New connections: a handshake goes by the 4-tuple, and what follows by the server's connection ID, to one server. */
 export const handshakes: Scenario = {
@@ -47,7 +49,7 @@ export const handshakes: Scenario = {
     judgeStrays(judgement, strays);
     judgement.expect(byId.every(namesItsServer), 'a server issued a connection ID that does not name it');
     judgement.expect(
-      Object.keys(servers).length === dataCenter.spec.servers,
+      Object.keys(servers).length >= Math.min(dataCenter.spec.servers, ALL_OF),
       `only ${Object.keys(servers).join(', ')} answered`,
     );
     judgement.expect(
@@ -58,7 +60,7 @@ export const handshakes: Scenario = {
       [
         `${fates.length - broken.length} of ${fates.length} completed; ${listed(servers)}`,
         `QUIC-LB IDs: ${listed(configurations)}`,
-        `${packets.named} packets named their server, ${packets.unnamed} went by their 4-tuple; ${strays} met a stranger`,
+        `${packets.named} packets named their server, ${packets.unnamed} went by their 4-tuple; ${strays} reached a server that did not know them`,
       ],
       {
         connections: fates.length,

@@ -26,7 +26,7 @@ const MOST_MS = 8000;
 /** Clients move on purpose: from a new socket, and with a fresh connection ID, so that nobody on the way can follow. */
 export const migration: Scenario = {
   name: 'migration',
-  title: `Migration: ${2 * PER_CLIENT} clients go on from elsewhere with fresh connection IDs`,
+  title: `Migration: ${2 * PER_CLIENT} clients, and as many by 4-tuple, go on from elsewhere with fresh connection IDs`,
   async run(dataCenter, earlier) {
     const handshakesTook = earlier.find(({ name }) => name === handshakes.name)?.seconds ?? 0;
     const migrateAfterMs = Math.min(Math.max(1000 * handshakesTook, LEAST_MS), MOST_MS);
@@ -36,9 +36,11 @@ export const migration: Scenario = {
       families: [4, 6],
       migrateAfterMs,
     });
+    // Before the first of them migrates; but those that begin only now would have the new address from the start.
+    await uploads.allBegun(MOVER);
+    await moveClient(MOVER);
     await uploads.allInProgress();
     const before = await countPackets(dataCenter);
-    await moveClient(MOVER);
     await uploads.settle('connection id', ({ peers }) => peers.length === 2);
     const fates = await uploads.finish();
     const packets = since(before, await countPackets(dataCenter));

@@ -12,7 +12,7 @@ const PER_CLIENT = 6;
 /** NATs forget their mappings under uploads: the clients notice nothing, and go on with the same connection ID. */
 export const rebinding: Scenario = {
   name: 'rebinding',
-  title: `NAT rebinding: ${2 * PER_CLIENT} uploads get new ports, then new addresses`,
+  title: `NAT rebinding: ${2 * PER_CLIENT} uploads, and as many by 4-tuple, get new ports, then new addresses`,
   async run(dataCenter) {
     const clients = dataCenter.sites.clients.map(({ number }) => number);
     const nats = clients.map((client) => ({ client, nat: new Nat(accessName(client), UDP_OF_ACCESS) }));
