@@ -26,7 +26,10 @@ export function explainCommand(): Command {
     .argument('<packet>', 'FILE#N, hexadecimal, base64, or a packet line (see below)')
     .requiredOption('-c, --config <cluster.yaml>', 'the fleet: servers, trafficsets, tables')
     .option('--as <server>', 'the server that sees it first (default: the first)')
-    .option('--sockets <file>', 'sockets of the servers (default: everyone listens on everything)')
+    .option(
+      '--sockets <file>',
+      'sockets and sessions of the servers (default: everyone listens on everything)',
+    )
     .option(
       '--table <file>',
       'a forwarding table to use instead of a configured one; repeat it',

@@ -40,7 +40,10 @@ export function replayCommand(): Command {
         .choices(['forward', 'redirect', 'journey'])
         .default('forward'),
     )
-    .option('--sockets <file>', 'sockets of the servers (default: everyone listens on everything)')
+    .option(
+      '--sockets <file>',
+      'sockets and sessions of the servers (default: everyone listens on everything)',
+    )
     .option(
       '--table <file>',
       'a forwarding table to use instead of a configured one; repeat it',
@@ -60,7 +63,7 @@ they are addressed to, unless --as names one (redirect only).
 
 A sockets file has a section per server, "*" for all, and lines as ss prints them, local before remote:
   "*": { listen: ["tcp *:80", "tcp *:443 cookies"] }
-  s1:  { flows: ["tcp 192.0.2.1:80 198.51.100.7:40000"] }
+  s1:  { flows: ["tcp 192.0.2.1:80 198.51.100.7:40000"], sessions: { warp: ["0a0b0c"] } }
 
 Examples:
   twohop replay in.pcap --config cluster.yaml --stage journey -w out.pcapng

@@ -144,11 +144,18 @@ function parseOptions(type: AnyDissectorType, options: DissectorSpec['options'])
   const result = type.options.safeParse(options);
   if (result.success) return result.data;
   throw new DissectorError(
-    result.error.issues.map(({ path, message }) => ({
-      path: path.map((step) => (typeof step === 'number' ? step : String(step))),
-      message,
+    result.error.issues.map((issue) => ({
+      path: issue.path.map((step) => (typeof step === 'number' ? step : String(step))),
+      message: issue.code === 'unrecognized_keys' ? unknownOptions(type, issue) : issue.message,
     })),
   );
+}
+
+/** With the options that there are, where they are those of the dissector itself. */
+function unknownOptions(type: AnyDissectorType, issue: z.core.$ZodIssueUnrecognizedKeys): string {
+  const known = issue.path.length === 0 ? Object.keys((type.options as { shape?: object }).shape ?? {}) : [];
+  const hint = known.length === 0 ? '' : `: ${type.name} has ${known.join(', ')}`;
+  return `unknown option ${issue.keys.join(', ')}${hint}`;
 }
 
 function checkDissector(dissector: FlowDissector, file: string): void {

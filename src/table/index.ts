@@ -41,6 +41,7 @@ export {
   type SharedTable,
 } from './forwarding-table.js';
 export * from './glb/index.js';
+export { parseSessions } from './session-file.js';
 export { decodeSnapshot, encodeSnapshot, FORMAT_VERSION } from './snapshot.js';
 export { readTableFile, type TableFileForm, writeTableFile } from './table-file.js';
 export { decodeTableJson, encodeTableJson } from './table-json.js';
@@ -50,6 +51,7 @@ export {
   type PortRange,
   parsePortRange,
   protocolOf,
+  protocolsOf,
   type TrafficsetConfig,
   type TrafficsetKind,
 } from './trafficset.js';

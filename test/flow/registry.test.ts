@@ -50,6 +50,9 @@ describe('built-in dissectors', () => {
     expect(() => make('five-tuple')).toThrow(
       'there is no dissector named five-tuple: choose four-tuple, two-tuple, source-address, wireguard-clientid, quic-cid, ipsec-spi, or name a file with module',
     );
+    expect(() => make('wireguard-clientid', { cleer: true })).toThrow(
+      'unknown option cleer: wireguard-clientid has clear',
+    );
     expect(() => make('four-tuple', { seed: 1 })).toThrow('seed: four-tuple takes no options');
     try {
       make('wireguard-clientid', { clear: 'yes' });

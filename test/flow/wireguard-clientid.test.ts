@@ -131,6 +131,6 @@ describe('wireguard-clientid', () => {
     expect(() => make('wireguard-clientid', {}, { ...CONTEXT, protocols: [6] })).toThrow(
       'wireguard-clientid does not understand IP protocol 6',
     );
-    expect(() => make('wireguard-clientid', { clera: true })).toThrow('clera');
+    expect(() => make('wireguard-clientid', { clera: true })).toThrow('unknown option clera');
   });
 });

@@ -7,6 +7,8 @@ it.each([
   ['twohop', 'Forwarder'],
   ['twohop', 'PacketBatch'],
   ['twohop', 'RawSender'],
+  ['twohop', 'createDissector'],
+  ['twohop', 'SessionSet'],
   ['twohop', 'ForwardingTable'],
   ['twohop/wire/gue.js', 'GueView'],
   ['twohop/flow/halfsiphash.js', 'halfSipHash24'],
