@@ -27,7 +27,7 @@ const BY_SESSIONS = OwnerRule.Sessions;
  */
 export class Owner {
   readonly queries: SocketQueries;
-  private readonly sequence: Uint32Array;
+  private readonly sequence: Int32Array;
   private readonly tcpFlags: Uint8Array;
   private readonly quoted: Uint8Array;
   /** Slot of the batch that each query is for. */
@@ -42,7 +42,7 @@ export class Owner {
     capacity: number,
   ) {
     this.queries = new SocketQueries(capacity);
-    this.sequence = new Uint32Array(capacity);
+    this.sequence = new Int32Array(capacity);
     this.tcpFlags = new Uint8Array(capacity);
     this.quoted = new Uint8Array(capacity);
     this.slot = new Int32Array(capacity);
@@ -79,7 +79,7 @@ export class Owner {
     if (flow.protocol === TCP && (flow.tcpFlags & SYN) !== 0) {
       if (goesOn && forwardSyn === 1) return VERDICT.Redirect;
       writeQuery(this.syn, 0, flow);
-      this.sockets.synAccepted(this.syn, 0, flow.sequence >>> 0);
+      this.sockets.synAccepted(this.syn, 0, flow.sequence);
       return VERDICT.AcceptSyn;
     }
     if (!goesOn || isSession === 1) {

@@ -81,7 +81,8 @@ export interface SocketLookup {
   /**
    * Query `index` of `queries` is the tuple of a SYN that is about to be delivered here. What was "not here" may
    * be here from now on.
-   * @param sequence the SYN's sequence number: a bare ACK that completes a cookie handshake carries it plus one.
+   * @param sequence the SYN's sequence number as an int32 (half of all uint32 would be boxed on the way): a bare ACK that
+   *   completes a cookie handshake carries it plus one.
    */
   synAccepted(queries: SocketQueries, index: number, sequence: number): void;
   /**

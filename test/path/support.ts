@@ -118,11 +118,11 @@ export class FakeSockets implements SocketLookup {
   }
 
   synAccepted(queries: SocketQueries, index: number, sequence: number): void {
-    this.syns.push(`${describeTuple(queries, index)} ${sequence}`);
+    this.syns.push(`${describeTuple(queries, index)} ${sequence >>> 0}`);
   }
 
   completesCookie(queries: SocketQueries, index: number, sequence: number): boolean {
-    return this.cookieOf(describeTuple(queries, index), sequence);
+    return this.cookieOf(describeTuple(queries, index), sequence >>> 0);
   }
 
   delivered(): void {}
