@@ -1,7 +1,6 @@
 /**
- * AES-128, one block at a time, in place and without allocating: node:crypto makes an object for every block, which
- * costs several times as much as the block itself (`npm run bench -- --only dissect`). It is the twin that the test holds
- * this against.
+ * AES-128, one block at a time, in place and without allocating: node:crypto makes an object for every block. It
+ * is the twin that the test holds this against.
  *
  * Rounds look 32-bit words up in tables, as section 5.2 of the Rijndael proposal describes. Such lookups take a time
  * that depends on key and data; whoever can measure single packets inside the load balancer knows more than the key of
