@@ -1,6 +1,8 @@
 import { formatIpv4 } from './address.js';
+import { apportion } from './apportion.js';
 import { TableError } from './errors.js';
 import { ForwardingTable, newSlots } from './forwarding-table.js';
+import { shuffle } from './random.js';
 import { refuseBadRow } from './rows.js';
 
 /** What the edits of a forwarding table share. */
@@ -41,6 +43,38 @@ export function bucketsWhere(slots: Uint32Array, test: (first: number, second: n
 
 export function repeatEach(values: readonly number[], times: readonly number[]): number[] {
   return values.flatMap((value, index) => new Array<number>(times[index]).fill(value));
+}
+
+/** In how many buckets a server gets new flows. */
+export interface ServerBuckets {
+  readonly dip: number;
+  readonly buckets: number;
+}
+
+/**
+ * How many buckets each donor gives to one more server, by address: together an equal share, in proportion to what they
+ * have.
+ * @throws TableError `too-many-servers` when the share is empty
+ */
+export function donations(bucketCount: number, donors: readonly ServerBuckets[]): Map<number, number> {
+  const share = Math.floor(bucketCount / (donors.length + 1));
+  if (share === 0) {
+    throw new TableError(
+      'too-many-servers',
+      `${bucketCount} buckets are too few for ${donors.length + 1} servers: make a table with more`,
+    );
+  }
+  const quotas = apportion(
+    share,
+    donors.map(({ buckets }) => buckets),
+  );
+  return new Map(donors.map(({ dip }, index) => [dip, quotas[index]]));
+}
+
+/** All buckets, the cheapest first, in random order where they cost the same. */
+export function bucketsByCost(slots: Uint32Array, seed: number, cost: (bucket: number) => number): number[] {
+  const all = bucketsWhere(slots, () => true);
+  return shuffle(all, seed).sort((a, b) => cost(a) - cost(b));
 }
 
 export function nextTable(table: ForwardingTable, slots: Uint32Array): ForwardingTable {

@@ -1,6 +1,14 @@
 import { formatIpv4 } from './address.js';
 import { apportion } from './apportion.js';
-import { bucketsWhere, copySlots, nextTable, repeatEach } from './edit-slots.js';
+import {
+  bucketsByCost,
+  bucketsWhere,
+  copySlots,
+  donations,
+  nextTable,
+  repeatEach,
+  type ServerBuckets,
+} from './edit-slots.js';
 import { TableError } from './errors.js';
 import type { ForwardingTable } from './forwarding-table.js';
 import { shuffle } from './random.js';
@@ -19,10 +27,7 @@ function newcomer(slots: Uint32Array, bucket: number): number {
 }
 
 /** In how many buckets each server but `except` gets new flows, by address. */
-export function newcomers(
-  slots: Uint32Array,
-  except = 0,
-): { readonly dip: number; readonly buckets: number }[] {
+export function newcomers(slots: Uint32Array, except = 0): ServerBuckets[] {
   const counts = new Map<number, number>();
   for (let bucket = 0; 2 * bucket < slots.length; bucket++) {
     const dip = newcomer(slots, bucket);
@@ -84,27 +89,12 @@ export function addSwitched(table: ForwardingTable, dip: number, seed: number): 
       `${formatIpv4(dip)} gets new flows already: give a server that gets none`,
     );
   }
-  const share = Math.floor(table.bucketCount / (donors.length + 1));
-  if (share === 0) {
-    throw new TableError(
-      'too-many-servers',
-      `${table.bucketCount} buckets are too few for ${donors.length + 1} servers: make a table with more`,
-    );
-  }
-  const quotas = apportion(
-    share,
-    donors.map(({ buckets }) => buckets),
-  );
-  const quotaOf = new Map(donors.map((donor, index) => [donor.dip, quotas[index]]));
+  const quotaOf = donations(table.bucketCount, donors);
   const cost = (bucket: number) => {
     if (slots[2 * bucket] === dip) return 0;
     return slots[2 * bucket + 1] === 0 ? 1 : 2;
   };
-  const buckets = shuffle(
-    bucketsWhere(slots, () => true),
-    seed,
-  ).sort((a, b) => cost(a) - cost(b));
-  for (const bucket of buckets) {
+  for (const bucket of bucketsByCost(slots, seed, cost)) {
     const donor = newcomer(slots, bucket);
     const left = quotaOf.get(donor) ?? 0;
     if (left === 0) continue;

@@ -1,6 +1,15 @@
 import { formatIpv4 } from './address.js';
 import { apportion } from './apportion.js';
-import { bucketsWhere, checkServers, copySlots, MAX_WEIGHT, nextTable, repeatEach } from './edit-slots.js';
+import {
+  bucketsByCost,
+  bucketsWhere,
+  checkServers,
+  copySlots,
+  donations,
+  MAX_WEIGHT,
+  nextTable,
+  repeatEach,
+} from './edit-slots.js';
 import { addSwitched, drainSwitched, settleSwitched } from './edit-switched.js';
 import { TableError } from './errors.js';
 import { ForwardingTable, newSlots } from './forwarding-table.js';
@@ -155,35 +164,23 @@ export function addServer(
 ): ForwardingTable {
   checkServers([{ dip, weight: 1 }]);
   if (roles === 'udp') return addSwitched(table, dip, seed);
-  const donors = table.servers().filter(({ first }) => first > 0);
+  const donors = table
+    .servers()
+    .filter(({ first }) => first > 0)
+    .map((server) => ({ dip: server.dip, buckets: server.first }));
   if (donors.some((server) => server.dip === dip)) {
     throw new TableError(
       'duplicate-server',
       `${formatIpv4(dip)} has first slots already: give a server that has none`,
     );
   }
-  const share = Math.floor(table.bucketCount / (donors.length + 1));
-  if (share === 0) {
-    throw new TableError(
-      'too-many-servers',
-      `${table.bucketCount} buckets are too few for ${donors.length + 1} servers: make a table with more`,
-    );
-  }
-  const quotas = apportion(
-    share,
-    donors.map(({ first }) => first),
-  );
-  const quotaOf = new Map(donors.map((donor, index) => [donor.dip, quotas[index]]));
+  const quotaOf = donations(table.bucketCount, donors);
   const slots = copySlots(table);
-  const buckets = shuffle(
-    bucketsWhere(slots, () => true),
-    seed,
-  );
   const cost = (bucket: number) => {
     const second = slots[2 * bucket + 1];
     return second === dip ? 0 : second === 0 ? 1 : 2;
   };
-  for (const bucket of buckets.sort((a, b) => cost(a) - cost(b))) {
+  for (const bucket of bucketsByCost(slots, seed, cost)) {
     const donor = slots[2 * bucket];
     const left = quotaOf.get(donor) ?? 0;
     if (left === 0) continue;

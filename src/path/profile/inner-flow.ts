@@ -17,7 +17,7 @@ import {
 } from '../../wire/tcp.js';
 import { UDP_HEADER } from '../../wire/udp.js';
 import { readIcmp } from './inner-icmp.js';
-import { addressesOf, type InnerIp, readInnerIp } from './inner-ip.js';
+import { addressesOf, flowWithoutPorts, type InnerIp, readInnerIp } from './inner-ip.js';
 import { ANY_PORT, type InnerFlow, type Reading } from './reading.js';
 import type { RedirectReason } from './redirect-reason.js';
 import type { Wrapper } from './wrapper.js';
@@ -49,7 +49,7 @@ export function readInnerFlow(reading: Reading, wrapper: Wrapper): InnerFlow | R
   if (ip.protocol === IP_PROTOCOL_UDP) return readUdp(reading, ip);
   if (!isServed(reading, ip, ip.protocol, ANY_PORT)) return 'drop_not_vip';
   if (isIcmp(ip.protocol, version)) return readIcmp(reading, ip);
-  if (ip.protocol === IP_PROTOCOL_ESP && profile.esp === 'served') return flowOfEsp(ip);
+  if (ip.protocol === IP_PROTOCOL_ESP && profile.esp === 'served') return flowWithoutPorts(ip);
   trace.count('error unknown l4');
   trace.tell('The inner protocol is unknown', `it is ${ip.protocol}: neither TCP nor UDP nor ICMP`);
   return 'drop_unknown_protocol';
@@ -92,22 +92,6 @@ function readFragment(reading: Reading, ip: InnerIp): RedirectReason | null {
   }
   reading.fragment = 'first';
   return null;
-}
-
-function flowOfEsp(ip: InnerIp): InnerFlow {
-  const { source: client, destination: vip } = addressesOf(ip);
-  const { version, protocol } = ip;
-  return {
-    version,
-    protocol,
-    client,
-    vip,
-    clientPort: 0,
-    vipPort: 0,
-    tcpFlags: 0,
-    sequence: 0,
-    quoted: false,
-  };
 }
 
 function readTcp(reading: Reading, ip: InnerIp): InnerFlow | RedirectReason {

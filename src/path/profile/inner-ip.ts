@@ -17,6 +17,7 @@ import {
   IPV6_FRAGMENT_HEADER,
   IPV6_HEADER,
 } from '../../wire/ipv6.js';
+import type { InnerFlow } from './reading.js';
 import type { RedirectorProfile } from './redirector-profile.js';
 
 /** Second part of the model: an IP header, of the inner packet or of one that an ICMP error quotes. */
@@ -78,6 +79,14 @@ export function addressesOf(ip: InnerIp): { source: number; destination: number 
   return ip.version === 4
     ? { source: ip.offset + IPV4_AT_SOURCE, destination: ip.offset + IPV4_AT_DESTINATION }
     : { source: ip.offset + IPV6_AT_SOURCE, destination: ip.offset + IPV6_AT_DESTINATION };
+}
+
+/** The flow of a packet whose protocol has no ports, or that does not show them. */
+export function flowWithoutPorts(ip: InnerIp): InnerFlow {
+  const { source: client, destination: vip } = addressesOf(ip);
+  const { version, protocol } = ip;
+  const noPorts = { clientPort: 0, vipPort: 0 };
+  return { version, protocol, client, vip, ...noPorts, tcpFlags: 0, sequence: 0, quoted: false };
 }
 
 function readIpv4(

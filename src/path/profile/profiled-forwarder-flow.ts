@@ -9,7 +9,7 @@ import {
   TCP_HEADER,
 } from '../../wire/tcp.js';
 import type { ForwardReason } from './forward-reason.js';
-import { addressesOf } from './inner-ip.js';
+import { addressesOf, flowWithoutPorts } from './inner-ip.js';
 import { readIcmp } from './profiled-forwarder-icmp.js';
 import { type IpReading, protocolName, readIp } from './profiled-forwarder-ip.js';
 import {
@@ -92,7 +92,13 @@ function readPorts(reading: ForwardReading, ip: IpReading): ForwardFlow | Forwar
   const { profile, data } = reading;
   const isTransport = ip.protocol === IP_PROTOCOL_TCP || ip.protocol === IP_PROTOCOL_UDP;
   if (ip.protocol === IP_PROTOCOL_ESP && profile.esp === 'served') {
-    return passIfNotServed(reading, ip, ip.protocol, ANY_PORT) ?? flowOfEsp(ip);
+    return (
+      passIfNotServed(reading, ip, ip.protocol, ANY_PORT) ?? {
+        ...flowWithoutPorts(ip),
+        hint: 0,
+        length: ip.length,
+      }
+    );
   }
   if (!isTransport && profile.otherProtocols === 'pass') {
     const passed = passIfNotServed(reading, ip, ip.protocol, ANY_PORT);
@@ -129,13 +135,6 @@ function readPorts(reading: ForwardReading, ip: IpReading): ForwardFlow | Forwar
     hint: clientPort,
     length: ip.length,
   };
-}
-
-function flowOfEsp(ip: IpReading): ForwardFlow {
-  const { source: client, destination: vip } = addressesOf(ip);
-  const { version, protocol, length } = ip;
-  const noPorts = { clientPort: 0, vipPort: 0, hint: 0 };
-  return { version, protocol, client, vip, ...noPorts, tcpFlags: 0, sequence: 0, quoted: false, length };
 }
 
 /** What is wrong with the transport header, null when nothing is. */

@@ -4,7 +4,7 @@ import { IP_PROTOCOL_ESP, IP_PROTOCOL_TCP, IP_PROTOCOL_UDP } from '../../wire/ip
 import { IPV4_AT_IDENTIFICATION } from '../../wire/ipv4.js';
 import { TCP_AT_DESTINATION_PORT, TCP_AT_SOURCE_PORT } from '../../wire/tcp.js';
 import type { ForwardReason } from './forward-reason.js';
-import { addressesOf } from './inner-ip.js';
+import { addressesOf, flowWithoutPorts } from './inner-ip.js';
 import { type IpReading, protocolName, readQuotedIp } from './profiled-forwarder-ip.js';
 import {
   describeFlow,
@@ -58,27 +58,13 @@ export function readIcmp(reading: ForwardReading, ip: IpReading): ForwardFlow | 
     return 'pass_icmp';
   }
   tell(reading, 'The packet is sent as a flow without ports', `${message} quotes none`);
-  return passIfNotServed(reading, ip, ip.protocol, 0) ?? flowWithoutPorts(data, ip);
+  return passIfNotServed(reading, ip, ip.protocol, 0) ?? flowOfMessage(data, ip);
 }
 
-function flowWithoutPorts(data: DataView, ip: IpReading): ForwardFlow {
-  const { source: client, destination: vip } = addressesOf(ip);
+function flowOfMessage(data: DataView, ip: IpReading): ForwardFlow {
   // The low 16 bits of the IPv6 flow label, which lies in the first word.
   const hint = data.getUint16(ip.offset + (ip.version === 4 ? IPV4_AT_IDENTIFICATION : 2));
-  const { version, protocol, length } = ip;
-  return {
-    version,
-    protocol,
-    client,
-    vip,
-    clientPort: 0,
-    vipPort: 0,
-    tcpFlags: 0,
-    sequence: 0,
-    quoted: false,
-    hint,
-    length,
-  };
+  return { ...flowWithoutPorts(ip), hint, length: ip.length };
 }
 
 /** The flow of the quoted packet, reversed: that packet went from the VIP to the client. */

@@ -1,6 +1,6 @@
 import { parseIpv4 } from '../../../table/address.js';
 import { drain as drainTable } from '../../../table/edit.js';
-import { dipOf } from '../../addresses.js';
+import { dipOf, FAMILIES } from '../../addresses.js';
 import { since } from '../../counters.js';
 import { WAYS } from '../../quic/plan.js';
 import { QUIC_TRAFFICSETS } from '../../quic/trafficsets.js';
@@ -23,7 +23,7 @@ export const drain: Scenario = {
     const uploads = await Exchanges.start(dataCenter, {
       exchange: 'upload',
       perClient: PER_CLIENT,
-      families: [4, 6],
+      families: FAMILIES,
     });
     await uploads.allInProgress();
     const atDrain = await uploads.look();
@@ -35,7 +35,7 @@ export const drain: Scenario = {
     const newcomers = await Exchanges.start(dataCenter, {
       exchange: 'question',
       perClient: NEW_PER_CLIENT,
-      families: [4, 6],
+      families: FAMILIES,
     });
     const newFates = byWay(await newcomers.finish(), 'connection id');
     const fates = await uploads.finish();

@@ -1,4 +1,4 @@
-import { serverOf } from '../../addresses.js';
+import { FAMILIES, serverOf } from '../../addresses.js';
 import { since } from '../../counters.js';
 import { bucketOf } from '../../owner.js';
 import { CONFIGURATION_NAMES } from '../../quic/configurations.js';
@@ -23,7 +23,7 @@ export const handshakes: Scenario = {
     const exchanges = await Exchanges.start(dataCenter, {
       exchange: 'question',
       perClient: PER_CLIENT,
-      families: [4, 6],
+      families: FAMILIES,
     });
     const fates = await exchanges.finish();
     const packets = since(before, await countPackets(dataCenter));

@@ -1,4 +1,4 @@
-import { clientLink } from '../../addresses.js';
+import { clientLink, FAMILIES } from '../../addresses.js';
 import { since } from '../../counters.js';
 import { moveClient, moveClientBack } from '../../second-address.js';
 import { listed } from '../connections.js';
@@ -33,7 +33,7 @@ export const migration: Scenario = {
     const uploads = await Exchanges.start(dataCenter, {
       exchange: 'upload',
       perClient: PER_CLIENT,
-      families: [4, 6],
+      families: FAMILIES,
       migrateAfterMs,
     });
     // Before the first of them migrates; but those that begin only now would have the new address from the start.
