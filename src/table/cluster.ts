@@ -1,8 +1,17 @@
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { type DissectorSpec, FOUR_TUPLE_SPEC } from '../flow/dissector.js';
 import { createDissector, DissectorError } from '../flow/registry.js';
 import { formatIpv4, type Prefix, parseIpv4, parsePrefix } from './address.js';
+import {
+  balanceShape,
+  type ControlConfig,
+  checkControl,
+  conductorShape,
+  monitorGroupShape,
+  monitorShape,
+  storeShape,
+} from './control.js';
 import { TableError } from './errors.js';
 import { NAME_PATTERN } from './forwarding-table.js';
 import {
@@ -35,8 +44,10 @@ export interface ServerConfig {
   readonly name: string;
   /** Host-order IPv4 address. */
   readonly dip: number;
-  /** Share of the load relative to other servers. */
+  /** Share of the load relative to other servers of its pool; 0: no new flows. */
   readonly weight: number;
+  /** Which of the trafficsets' pools it belongs to. */
+  readonly pool: string;
 }
 
 export interface ClusterConfig {
@@ -44,11 +55,15 @@ export interface ClusterConfig {
   readonly servers: readonly ServerConfig[];
   /** Paths of tables are absolute. */
   readonly trafficsets: readonly TrafficsetConfig[];
+  readonly control: ControlConfig;
 }
 
 /** GUE's port in Linux and in the drafts. */
 const DEFAULT_PORT = 6080;
 const DEFAULT_MTU = 1500;
+const DEFAULT_POOL = 'default';
+/** Where a node keeps its copy of a table that comes from the store, unless it is told. */
+const TABLE_COPY = '/var/lib/twohop/{name}';
 /** A hundred errors per second in a fleet of a hundred. */
 const DEFAULT_ICMP_COPIES = 10_000;
 
@@ -126,7 +141,9 @@ const trafficsetShape = strictShape({
   dissector: dissector.default(FOUR_TUPLE_SPEC),
   fragments: z.enum(['follow', 'drop']).optional(),
   sessions: z.string().min(1).optional(),
-  table: z.string().min(1),
+  /** With a store, where each node keeps a copy of its last table; `{name}` stands for the server's name. */
+  table: z.string().min(1).optional(),
+  balance: balanceShape.prefault({}),
 });
 
 /** The fleet's sections of cluster.yaml, to be put into a {@link strictShape} together with others. */
@@ -138,9 +155,20 @@ export const clusterShape = {
     icmp_copies: z.int().min(0).max(10_000_000).default(DEFAULT_ICMP_COPIES),
   }),
   servers: z
-    .array(strictShape({ name, dip, weight: z.number().positive().max(1_000_000).default(1) }))
+    .array(
+      strictShape({
+        name,
+        dip,
+        weight: z.number().min(0).max(1_000_000).default(1),
+        pool: name.default(DEFAULT_POOL),
+      }),
+    )
     .min(1),
   trafficsets: z.array(trafficsetShape).min(1),
+  store: storeShape.optional(),
+  conductor: conductorShape.prefault({}),
+  monitors: z.array(monitorShape).default([]),
+  monitor_groups: z.array(monitorGroupShape).default([]),
 };
 
 type ClusterSections = z.output<z.ZodObject<typeof clusterShape>>;
@@ -168,6 +196,12 @@ export function finishCluster(sections: ClusterSections, file: string, report: P
       icmpCopies: sections.underlay.icmp_copies,
     },
     servers: sections.servers,
+    control: {
+      store: sections.store ?? null,
+      conductor: sections.conductor,
+      monitors: sections.monitors,
+      groups: sections.monitor_groups,
+    },
     trafficsets: sections.trafficsets.map(({ vips, vips_from, table, ...rest }, index) => ({
       name: rest.name,
       kind: rest.kind,
@@ -188,9 +222,14 @@ export function finishCluster(sections: ClusterSections, file: string, report: P
               ...vips,
               ...readVips(resolve(directory, vips_from), ['trafficsets', index, 'vips_from'], report),
             ],
-      table: resolve(directory, table),
+      balance: rest.balance,
+      table: resolve(directory, table ?? join(TABLE_COPY, `${rest.name}.table`)),
     })),
   };
+  for (const [index, { table }] of sections.trafficsets.entries()) {
+    if (table !== undefined || sections.store !== undefined) continue;
+    report.at(['trafficsets', index, 'table'], 'expected the path of a table file: there is no store');
+  }
   const { icmpCopies } = cluster.underlay;
   if (icmpCopies > 0 && icmpCopies < cluster.servers.length) {
     report.at(
@@ -201,6 +240,7 @@ export function finishCluster(sections: ClusterSections, file: string, report: P
   }
   checkServers(cluster, report);
   checkTrafficsets(cluster, sections, report);
+  checkControl(sections, report);
   return cluster;
 }
 

@@ -1,6 +1,7 @@
 import type { DissectorSpec } from '../flow/dissector.js';
 import { IP_PROTOCOL_ESP, IP_PROTOCOL_TCP, IP_PROTOCOL_UDP } from '../wire/ip.js';
 import type { Prefix } from './address.js';
+import type { BalanceConfig } from './control.js';
 import { TableError } from './errors.js';
 
 /**
@@ -56,8 +57,10 @@ export interface TrafficsetConfig {
    * name. Absent: no such file, and no second hop.
    */
   readonly sessions?: string;
-  /** Path of the forwarding-table file. */
+  /** Path of the forwarding-table file; where tables come from a store, of a node's copy. */
   readonly table: string;
+  /** For the conductor: how it is balanced. */
+  readonly balance?: BalanceConfig;
 }
 
 /** Transport protocol number of a kind. */

@@ -7,6 +7,7 @@ import { parsePacket } from '../../src/replay/script/packet-script.js';
 import { LISTEN_EVERYWHERE, makeSockets, type SocketSections } from '../../src/replay/sockets-file.js';
 import { parseIpv4, parsePrefix } from '../../src/table/address.js';
 import type { ClusterConfig } from '../../src/table/cluster.js';
+import { NO_CONTROL } from '../../src/table/control.js';
 import type { ForwardingTable } from '../../src/table/forwarding-table.js';
 import type { TrafficsetConfig } from '../../src/table/trafficset.js';
 import { uniformTable } from '../path/support.js';
@@ -27,8 +28,14 @@ export const WEB: TrafficsetConfig = {
 export function cluster(trafficsets: readonly TrafficsetConfig[] = [WEB], servers = 3): ClusterConfig {
   return {
     underlay: { prefixes: [parsePrefix('10.0.0.0/16')], port: 6080, mtu: 1500, icmpCopies: 10_000 },
-    servers: Array.from({ length: servers }, (_, i) => ({ name: `s${i + 1}`, dip: dip(i + 1), weight: 1 })),
+    servers: Array.from({ length: servers }, (_, i) => ({
+      name: `s${i + 1}`,
+      dip: dip(i + 1),
+      weight: 1,
+      pool: 'default',
+    })),
     trafficsets,
+    control: NO_CONTROL,
   };
 }
 

@@ -3,6 +3,7 @@ import { FOUR_TUPLE_SPEC } from '../../src/flow/dissector.js';
 import { parsePrefix } from '../../src/table/address.js';
 import { checkTable, checkTableInCluster } from '../../src/table/check.js';
 import type { ClusterConfig } from '../../src/table/cluster.js';
+import { NO_CONTROL } from '../../src/table/control.js';
 import { drain, makeTable } from '../../src/table/edit.js';
 import type { ForwardingTable } from '../../src/table/forwarding-table.js';
 import { ALL_PORTS, type TrafficsetKind } from '../../src/table/trafficset.js';
@@ -72,7 +73,8 @@ describe('checkTableInCluster', () => {
   function cluster(name: string, kind: TrafficsetKind): ClusterConfig {
     return {
       underlay: { prefixes: [parsePrefix('10.0.0.0/16')], port: 6080, mtu: 9000, icmpCopies: 10_000 },
-      servers: servers.map(({ dip }, index) => ({ name: `s${index}`, dip, weight: 1 })),
+      servers: servers.map(({ dip }, index) => ({ name: `s${index}`, dip, weight: 1, pool: 'default' })),
+      control: NO_CONTROL,
       trafficsets: [
         {
           name,

@@ -66,12 +66,12 @@ describe('loadCluster', () => {
     expect(cluster.underlay.prefixes.map(String)).toEqual(['10.0.0.0/16']);
     expect(cluster.underlay).toMatchObject({ port: 6081, mtu: 9000 });
     expect(cluster.servers).toEqual([
-      { name: 's1', dip: A, weight: 1 },
-      { name: 's2', dip: B, weight: 2.5 },
+      { name: 's1', dip: A, weight: 1, pool: 'default' },
+      { name: 's2', dip: B, weight: 2.5, pool: 'default' },
     ]);
     const [web, dns] = cluster.trafficsets;
     expect(web.vips.map(String)).toEqual(['192.0.2.0/24', '2001:db8:100::/64']);
-    expect({ ...web, vips: [] }).toEqual({
+    expect({ ...web, vips: [] }).toMatchObject({
       name: 'web',
       kind: 'tcp',
       vips: [],
@@ -128,8 +128,8 @@ describe('loadCluster', () => {
     expect(problems('port: 6081', 'port: 65536')).toEqual([
       'cluster.yaml:3:9: underlay.port: expected at most 65535, got 65536',
     ]);
-    expect(problems('weight: 2.5', 'weight: 0')).toEqual([
-      'cluster.yaml:7:40: servers[1].weight: expected more than 0, got 0',
+    expect(problems('weight: 2.5', 'weight: -1')).toEqual([
+      'cluster.yaml:7:40: servers[1].weight: expected at least 0, got -1',
     ]);
     expect(problems('kind: tcp', 'kind: tcp\n    kinds: tcp')).toEqual([
       'cluster.yaml:11:5: trafficsets[0].kinds: unknown key, did you mean kind?',

@@ -73,7 +73,7 @@ export function readCaseFile(file: string): CaseFile {
     const named = makeCaseTables(sections.tables, cluster.servers, trafficsets, report);
     const tables = new Map<string, ForwardingTable>();
     for (const [index, { name, table }] of sections.trafficsets.entries()) {
-      const given = named.get(table);
+      const given = table === undefined ? undefined : named.get(table);
       if (given?.trafficset === name) tables.set(name, given);
       else report.at(['trafficsets', index, 'table'], `the case has no table ${table} for ${name}`);
     }
