@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { destination, pino, stdTimeFunctions } from 'pino';
-import { AdminServer } from '../node/admin.js';
+import { AdminServer } from '../admin/server.js';
 import { loadNodeConfig, type NodeConfig } from '../node/config.js';
 import { widenInlining } from '../node/engine.js';
 import { AppliedNetwork } from '../node/network.js';

@@ -1,10 +1,10 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
+import { type AdminAddress, parseAdminAddress } from '../admin/server.js';
 import { formatIpv4, type Prefix, parsePrefix } from '../table/address.js';
 import { type ClusterConfig, clusterShape, finishCluster } from '../table/cluster.js';
 import { TableError } from '../table/errors.js';
 import { type ProblemReport, readYaml, strictShape } from '../table/yaml.js';
-import { type AdminAddress, parseAdminAddress } from './admin.js';
 import { MAX_STEERED_PREFIXES } from './network-setup.js';
 
 /**

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { AdminServer, type Health } from '../admin/server.js';
 import { createDissector } from '../flow/registry.js';
 import { pathConfigOf } from '../path/config.js';
 import type { PathConfig } from '../path/state.js';
 import type { ForwardingTable } from '../table/forwarding-table.js';
 import { protocolsOf } from '../table/trafficset.js';
-import { AdminServer, type Health } from './admin.js';
 import type { NodeConfig } from './config.js';
 import { DataPlane } from './data-plane.js';
 import { InUse } from './in-use.js';

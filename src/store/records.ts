@@ -102,6 +102,8 @@ export type PlannerRecord = z.output<typeof plannerRecord>;
 /** For `twohop status`: what the active conductor thinks. */
 export const statusRecord = z.object({
   conductor: name,
+  /** Revision of the store up to which all tables follow the records of `servers/`. */
+  followed: z.int(),
   /** Whether health changes are held back because they hit most servers at once, and why; null when not. */
   wideProblem: z.string().nullable(),
   servers: z.record(
@@ -125,14 +127,23 @@ export const statusRecord = z.object({
       newFlows: z.record(z.string(), z.int()),
       /** Buckets with a second hop. */
       secondHops: z.int(),
+      /** Share of packets expected to take the second hop, 0 to 1. */
+      secondHopShare: z.number(),
       /** What could not be done yet, and why; for people. */
       waiting: z.array(z.string()),
+      /** ISO 8601: when something that waits may be possible; null when nothing waits. */
+      nextAt: z.string().nullable(),
       /** The newest last. */
       moves: z.array(
         z.object({
           /** ISO 8601. */
           at: z.string(),
           version: z.int(),
+          /** As in `conductor/plan/types.ts`. */
+          rule: z.string(),
+          kind: z.string(),
+          buckets: z.int(),
+          /** For people. */
           text: z.string(),
         }),
       ),

@@ -16,6 +16,9 @@ const FORBIDDEN = [
   ['node', 'testbed'],
   ['testbed', 'cli'],
   ['conductor', 'path'],
+  ['conductor', 'node'],
+  ['admin', 'node'],
+  ['store', 'admin'],
 ] as const;
 const ALLOWED = [
   ['flow', 'wire'],
@@ -23,6 +26,9 @@ const ALLOWED = [
   ['node', 'io'],
   ['testbed', 'node'],
   ['cli', 'testbed'],
+  ['conductor', 'store'],
+  ['conductor', 'admin'],
+  ['node', 'admin'],
 ] as const;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

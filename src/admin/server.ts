@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 
-/** One place where a node answers HTTP: `host:port`, `[v6]:port` or `unix:/path`. */
+/** One place where a node or conductor answers HTTP: `host:port`, `[v6]:port` or `unix:/path`. */
 export type AdminAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string };
@@ -42,7 +42,7 @@ export class AdminServer {
   /** @throws AdminError when the address is taken or not of this machine */
   async listen(address: AdminAddress): Promise<void> {
     const server = createServer((request, response) => {
-      const path = new URL(request.url ?? '/', 'http://node').pathname;
+      const path = new URL(request.url ?? '/', 'http://admin').pathname;
       if (request.method !== 'GET' && request.method !== 'HEAD') {
         response.writeHead(405, { allow: 'GET, HEAD' }).end();
       } else if (path === '/healthz') {

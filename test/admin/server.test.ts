@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { AdminServer, parseAdminAddress } from '../../src/node/admin.js';
+import { AdminServer, parseAdminAddress } from '../../src/admin/server.js';
 
 let directory = '';
 let path = '';
