@@ -19,12 +19,17 @@ const FORBIDDEN = [
   ['conductor', 'node'],
   ['admin', 'node'],
   ['store', 'admin'],
+  ['conductor', 'simulation'],
+  ['chart', 'table'],
+  ['simulation', 'testbed'],
 ] as const;
 const ALLOWED = [
   ['flow', 'wire'],
   ['path', 'table'],
   ['node', 'io'],
   ['testbed', 'node'],
+  ['testbed', 'chart'],
+  ['simulation', 'conductor'],
   ['cli', 'testbed'],
   ['conductor', 'store'],
   ['conductor', 'admin'],
