@@ -22,6 +22,7 @@ const FOR_PEOPLE: Readonly<Record<string, number>> = {
   NetworkSetupError: ExitCode.Failed,
   AdminError: ExitCode.Failed,
   MissingMeansError: ExitCode.Failed,
+  StoreError: ExitCode.Failed,
 };
 
 /** Prints the error for a person and sets the exit code. @param code instead of the error's own */

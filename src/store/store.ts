@@ -108,6 +108,8 @@ export type StoreErrorCode =
   | 'damaged'
   /** No space left, read-only, no permission. */
   | 'unwritable'
+  /** A put names a lease that has ended; nothing was done. */
+  | 'lease-lost'
   /** Too big for this store. */
   | 'too-big'
   /** The address of a store is wrong. */
@@ -125,5 +127,5 @@ export class StoreError extends Error {
   }
 }
 
-/** Largest value that every store takes, in bytes: bigger things are cut into pieces (see `blob.ts`). */
+/** Largest value that every store takes, in bytes: bigger things are cut into pieces (see `pieces.ts`). */
 export const MAX_VALUE = 512 * 1024;
