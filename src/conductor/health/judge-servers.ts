@@ -1,0 +1,91 @@
+import type { HealthRecord } from '../../store/records.js';
+import type { ClusterConfig } from '../../table/cluster.js';
+import type { MonitorGroupConfig } from '../../table/control.js';
+import { judgeGroup, type Verdict } from './group.js';
+import { judgeQuorum } from './quorum.js';
+
+/**
+ * What all reports together say of the servers, for one trafficset. Two levels: the **node** (is it there, does its
+ * packet path work), and the **service** (the trafficset's monitor group). A server is up when both are; a node that is
+ * down takes its services with it.
+ */
+
+/** What the store knows of a node. */
+export interface Presence {
+  /** As it said last. */
+  readonly healthy: boolean;
+  /**
+   * Seconds for which the store has not had its record; 0 while it has. The time in which the store itself was not to
+   * be reached does not count, and for a node that was never there it counts from when the conductor began to look.
+   */
+  readonly absentFor: number;
+}
+
+export interface HealthReports {
+  /** By name of the vantage: all health records in the store. */
+  readonly reports: ReadonlyMap<string, HealthRecord>;
+  /** By server; one that is missing is not known yet. */
+  readonly presence: ReadonlyMap<string, Presence>;
+}
+
+export interface ServerVerdict extends Verdict {
+  readonly server: string;
+}
+
+/**
+ * @param group name of the trafficset's monitor group; null: only the node counts
+ * @param servers names, in the order of the result
+ */
+export function judgeServers(
+  config: Pick<ClusterConfig, 'control'>,
+  group: string | null,
+  servers: readonly string[],
+  { reports, presence }: HealthReports,
+): ServerVerdict[] {
+  const { conductor, groups } = config.control;
+  const groupOf = (name: string | null) => groups.find((one) => one.name === name) ?? null;
+  const nodeGroup = groupOf(conductor.node_health ?? null);
+  const serviceGroup = groupOf(group);
+  return servers.map((server) => {
+    const levels = [judgePresence(presence.get(server), conductor.node_absence_seconds, nodeGroup !== null)];
+    if (nodeGroup !== null) levels.push(judgeByVantages(nodeGroup, server, reports));
+    const service = serviceGroup === null ? null : judgeByVantages(serviceGroup, server, reports);
+    if (service !== null) levels.push(service);
+    const decisive =
+      levels.find(({ up }) => up === false) ?? levels.find(({ up }) => up === null) ?? levels[0];
+    const latency = service?.latency ?? levels.find((level) => level.latency !== null)?.latency ?? null;
+    return { server, up: decisive.up, why: decisive.why, latency };
+  });
+}
+
+/**
+ * @param watched there is a group that says whether the node is there: then its absence from the store is not held
+ *   against it, because it may be the store that it cannot reach
+ */
+function judgePresence(presence: Presence | undefined, absence: number, watched: boolean): Verdict {
+  const latency = null;
+  const absent = presence === undefined || presence.absentFor > absence;
+  if (watched && absent) return { up: true, why: '', latency };
+  if (presence === undefined) return { up: null, why: 'the store has not heard of its node yet', latency };
+  if (absent) {
+    return { up: false, why: `the store has not heard of its node for ${absence} s`, latency };
+  }
+  if (!presence.healthy) return { up: false, why: 'its node reports itself unhealthy', latency };
+  return { up: true, why: '', latency };
+}
+
+/** A server's own report of itself counts only where there is no other: what it sees is not what others reach. */
+function judgeByVantages(
+  group: MonitorGroupConfig,
+  server: string,
+  reports: ReadonlyMap<string, HealthRecord>,
+): Verdict {
+  const verdicts = new Map<string, Verdict>();
+  for (const [vantage, { results }] of reports) {
+    const own = results[server];
+    if (own !== undefined) verdicts.set(vantage, judgeGroup(group, new Map(Object.entries(own))));
+  }
+  const others = new Map([...verdicts].filter(([vantage]) => vantage !== server));
+  const anyOther = [...others.values()].some(({ up }) => up !== null);
+  return judgeQuorum(anyOther ? others : verdicts);
+}
