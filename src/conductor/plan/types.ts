@@ -85,7 +85,7 @@ export type Rule =
   | 'health'
   /** It is gone from the data center. */
   | 'gone'
-  /** A weight of a server or pool changed. */
+  /** Shares follow the weights of servers and pools: one changed, or what another rule began is being finished. */
   | 'weight'
   /** The control loop moves load. */
   | 'balance';
