@@ -16,6 +16,8 @@ export interface Libc {
   read(fd: number, address: number, length: number): number;
   write(fd: number, address: number, length: number): number;
   poll(pollfds: number, count: number, timeoutMs: number): number;
+  /** The same on a thread of libuv's pool: keep the memory referenced until it settles. @returns -1 on failure */
+  pollAside(pollfds: number, count: number, timeoutMs: number): Promise<number>;
   ioctl(fd: number, request: number, argument: number): number;
   eventfd(initial: number, flags: number): number;
   socket(domain: number, type: number, protocol: number): number;
@@ -46,6 +48,7 @@ export const O_CLOEXEC = 0x80000;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
+export const AF_PACKET = 17;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = O_NONBLOCK;
@@ -55,6 +58,7 @@ export const SOL_SOCKET = 1;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_REUSEPORT = 15;
+export const SO_ATTACH_FILTER = 26;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 export const SO_MEMINFO = 55;
@@ -79,12 +83,19 @@ function load(): Libc {
   try {
     const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
     const c = koffi.load('libc.so.6');
+    const poll = c.func('poll', 'int', ['uintptr_t', 'ulong', 'int']);
     return {
       open: c.func('open', 'int', ['str', 'int']),
       close: c.func('close', 'int', ['int']),
       read: c.func('read', 'long', ['int', 'uintptr_t', 'size_t']),
       write: c.func('write', 'long', ['int', 'uintptr_t', 'size_t']),
-      poll: c.func('poll', 'int', ['uintptr_t', 'ulong', 'int']),
+      poll,
+      pollAside: (pollfds, count, timeoutMs) =>
+        new Promise((resolve) => {
+          poll.async(pollfds, count, timeoutMs, (error: unknown, ready: number) =>
+            resolve(error === null || error === undefined ? ready : -1),
+          );
+        }),
       ioctl: c.func('ioctl', 'int', ['int', 'ulong', 'uintptr_t']),
       eventfd: c.func('eventfd', 'int', ['uint', 'int']),
       socket: c.func('socket', 'int', ['int', 'int', 'int']),

@@ -240,7 +240,11 @@ export function finishCluster(sections: ClusterSections, file: string, report: P
   }
   checkServers(cluster, report);
   checkTrafficsets(cluster, sections, report);
-  checkControl(sections, report);
+  checkControl(
+    sections,
+    cluster.trafficsets.flatMap(({ vips }) => vips),
+    report,
+  );
   return cluster;
 }
 

@@ -1,4 +1,7 @@
+import { isIPv6 } from 'node:net';
 import { z } from 'zod';
+import { type Prefix, parseIpv4 } from './address.js';
+import { TableError } from './errors.js';
 import { NAME_PATTERN } from './forwarding-table.js';
 import { type ConfigPath, type ProblemReport, strictShape } from './yaml.js';
 
@@ -33,14 +36,20 @@ export const monitorShape = z.discriminatedUnion('type', [
     ...monitorCommon,
     type: z.literal('http'),
     port: port.default(80),
-    path: z.string().startsWith('/').default('/'),
+    path: z
+      .string()
+      .regex(/^\/[\x21-\x7e]*$/, { error: 'expected a path like /health, without spaces' })
+      .default('/'),
     /** Value of the Host header. */
-    host: z.string().min(1).optional(),
+    host: z
+      .string()
+      .regex(/^[\x21-\x7e]+$/, { error: 'expected a host name like example.com' })
+      .optional(),
     /** Status codes that mean up; default 200 to 299. */
     expect: z.array(z.int().min(100).max(599)).min(1).optional(),
   }),
   strictShape({ ...monitorCommon, type: z.literal('tcp'), port }),
-  /** An ICMP echo request to the VIP, wrapped for the server; its kernel's reply comes straight back. */
+  /** An ICMP echo request to the (IPv4) VIP, wrapped for the server; its kernel's reply comes straight back. */
   strictShape({ ...monitorCommon, type: z.literal('gue'), vip: z.string().min(1) }),
   /** A command; `{name}` and `{dip}` in its arguments stand for the server. Exit code 0 means up. */
   strictShape({ ...monitorCommon, type: z.literal('script'), command: z.array(z.string().min(1)).min(1) }),
@@ -141,11 +150,21 @@ interface ControlSections {
   readonly trafficsets: readonly { readonly balance: BalanceConfig }[];
 }
 
-/** Reports names that are given twice, and names of monitors and groups that do not exist. */
-export function checkControl(sections: ControlSections, report: ProblemReport): void {
+/**
+ * Reports names that are given twice, names of monitors and groups that do not exist, and monitors that cannot work.
+ * @param vips of all trafficsets
+ */
+export function checkControl(
+  sections: ControlSections,
+  vips: readonly Prefix[],
+  report: ProblemReport,
+): void {
   const { monitors, monitor_groups: groups, trafficsets, conductor } = sections;
   refuseTwice(monitors, 'monitors', report);
   refuseTwice(groups, 'monitor_groups', report);
+  for (const [index, monitor] of monitors.entries()) {
+    if (monitor.type === 'gue') checkGueVip(monitor.vip, vips, ['monitors', index, 'vip'], report);
+  }
   const known = (
     names: readonly { readonly name: string }[],
     name: string,
@@ -158,7 +177,10 @@ export function checkControl(sections: ControlSections, report: ProblemReport): 
   };
   for (const [index, group] of groups.entries()) {
     for (const [at, { monitor }] of group.members.entries()) {
-      known(monitors, monitor, 'monitor', ['monitor_groups', index, 'members', at, 'monitor']);
+      const path = ['monitor_groups', index, 'members', at, 'monitor'];
+      known(monitors, monitor, 'monitor', path);
+      const earlier = group.members.findIndex((member) => member.monitor === monitor);
+      if (earlier < at) report.at(path, `${monitor} is member ${earlier} already: it would vote twice`);
     }
     if (!group.members.some((member) => member.enabled && !member.monitoring_only)) {
       report.at(
@@ -177,6 +199,24 @@ export function checkControl(sections: ControlSections, report: ProblemReport): 
   }
   if (conductor.wide_problem_over > conductor.wide_problem) {
     report.at(['conductor', 'wide_problem_over'], 'expected no more than wide_problem');
+  }
+}
+
+function checkGueVip(text: string, vips: readonly Prefix[], path: ConfigPath, report: ProblemReport): void {
+  if (isIPv6(text)) {
+    report.at(
+      path,
+      `${text} is an IPv6 address: checks through the tunnel need an IPv4 VIP, because the underlay is IPv4 and the reply has no other address to come back to`,
+    );
+    return;
+  }
+  try {
+    const address = parseIpv4(text);
+    if (vips.some((prefix) => prefix.contains4(address))) return;
+    report.at(path, `${text} lies in no trafficset's vips: servers would drop what is wrapped for it`);
+  } catch (error) {
+    if (!(error instanceof TableError)) throw error;
+    report.at(path, error.message);
   }
 }
 
