@@ -21,6 +21,7 @@ const FOR_PEOPLE: Readonly<Record<string, number>> = {
   SystemError: ExitCode.Failed,
   NetworkSetupError: ExitCode.Failed,
   AdminError: ExitCode.Failed,
+  ControlError: ExitCode.Failed,
   MissingMeansError: ExitCode.Failed,
   StoreError: ExitCode.Failed,
 };

@@ -10,12 +10,14 @@ const manifest: { version: string; description: string } = JSON.parse(
 /** Each loaded only when it is asked for: a node needs nothing of the demonstration, and starts the sooner for it. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   capture: async () => (await import('./capture.js')).captureCommand(),
+  conductor: async () => (await import('./conductor.js')).conductorCommand(),
   conformance: async () => (await import('./conformance.js')).conformanceCommand(),
   demo: async () => (await import('./demo.js')).demoCommand(),
   dissect: async () => (await import('./dissect.js')).dissectCommand(),
   explain: async () => (await import('./explain.js')).explainCommand(),
   node: async () => (await import('./node.js')).nodeCommand(),
   replay: async () => (await import('./replay.js')).replayCommand(),
+  server: async () => (await import('./server.js')).serverCommand(),
   table: async () => (await import('./table.js')).tableCommand(),
   testbed: async () => (await import('./testbed.js')).testbedCommand(),
 };

@@ -127,24 +127,24 @@ export const statusRecord = z.object({
       newFlows: z.record(z.string(), z.int()),
       /** Buckets with a second hop. */
       secondHops: z.int(),
-      /** Share of packets expected to take the second hop, 0 to 1. */
-      secondHopShare: z.number(),
       /** What could not be done yet, and why; for people. */
       waiting: z.array(z.string()),
       /** ISO 8601: when something that waits may be possible; null when nothing waits. */
       nextAt: z.string().nullable(),
-      /** The newest last. */
+      /** What was published, the newest last. */
       moves: z.array(
         z.object({
           /** ISO 8601. */
           at: z.string(),
           version: z.int(),
-          /** As in `conductor/plan/types.ts`. */
-          rule: z.string(),
-          kind: z.string(),
+          /** How many changed. */
           buckets: z.int(),
-          /** For people. */
-          text: z.string(),
+          /** As in `conductor/plan/types.ts`. */
+          byRule: z.array(z.object({ rule: z.string(), kind: z.string(), buckets: z.int() })),
+          /** Buckets whose established flows took one hop before and take two now. */
+          longer: z.int(),
+          /** For people, a line for each reason. */
+          text: z.array(z.string()),
         }),
       ),
     }),

@@ -1,0 +1,7 @@
+import { type BalanceConfig, balanceShape } from '../table/control.js';
+import type { TrafficsetConfig } from '../table/trafficset.js';
+
+/** How a trafficset is balanced: what cluster.yaml says, or the defaults. */
+export function balanceOf({ balance }: TrafficsetConfig): BalanceConfig {
+  return balance ?? balanceShape.parse({});
+}

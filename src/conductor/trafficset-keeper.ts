@@ -1,0 +1,419 @@
+import type { Logger } from 'pino';
+import type { ServerRecord, StatusRecord } from '../store/records.js';
+import { StoreError } from '../store/store.js';
+import { formatIpv4, parseIpv4 } from '../table/address.js';
+import type { ClusterConfig } from '../table/cluster.js';
+import { TableError } from '../table/errors.js';
+import type { ForwardingTable } from '../table/forwarding-table.js';
+import { findBadRow } from '../table/rows.js';
+import type { TrafficsetConfig } from '../table/trafficset.js';
+import { Bell, type Clock } from './clock.js';
+import { type GateVerdict, HealthGate } from './health/gate.js';
+import { judgeServers, type ServerVerdict } from './health/judge-servers.js';
+import type { LoadSource } from './load/source.js';
+import { deviationsOf, largestDeviation } from './loads.js';
+import type { RememberedTable } from './memory.js';
+import type { ConductorMetrics, TrafficsetGauges } from './metrics.js';
+import type { Observed } from './observed.js';
+import {
+  type BalanceSettings,
+  describeMoves,
+  fromTable,
+  type Plan,
+  type PlannedServer,
+  type PlannerState,
+  plan,
+  secondHopShare,
+  settingsOf,
+  shares,
+  toTable,
+} from './plan/index.js';
+import { balanceOf } from './settings.js';
+import { secondHopsOf } from './tell.js';
+
+/** Where a keeper's tables go. */
+export interface KeeperOutput {
+  /**
+   * Puts the next table into the store.
+   * @returns false when we do not lead any more
+   * @throws StoreError; after `uncertain` the store's own word is {@link current}
+   */
+  publish(next: RememberedTable): Promise<boolean>;
+  /** What the store has. @throws StoreError */
+  current(): Promise<RememberedTable | null>;
+  /** What is shown of this trafficset changed. */
+  changed(): void;
+}
+
+export interface KeeperOptions {
+  readonly trafficset: TrafficsetConfig;
+  readonly cluster: ClusterConfig;
+  readonly begin: RememberedTable;
+  readonly observed: Observed;
+  readonly load: LoadSource;
+  readonly output: KeeperOutput;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: ConductorMetrics;
+  /** Moves of former terms, the newest last. */
+  readonly history: TrafficsetStatus['moves'];
+}
+
+type TrafficsetStatus = StatusRecord['trafficsets'][string];
+
+/** Moves that the status shows. */
+const KEPT_MOVES = 20;
+/** After the store refused a table. */
+const RETRY_MS = 1000;
+
+/**
+ * Keeps the table of one trafficset, for as long as this conductor leads: judges the servers, plans, publishes, and
+ * sleeps until something it depends on changes.
+ */
+export class TrafficsetKeeper {
+  /** Revision of `servers/` that the published table follows; 0 before the first. */
+  followed = 0;
+  verdict: GateVerdict | null = null;
+  reports: readonly ServerVerdict[] = [];
+  /** The last samples that were used, by server. */
+  loads: ReadonlyMap<string, number> = new Map();
+  /** Why nothing can be planned, for people; '' when nothing hinders. */
+  private hindrance = '';
+  /** Why the store did not take the last table; '' when it did. */
+  private refusal = '';
+  private readonly gate: HealthGate;
+  private readonly settings: BalanceSettings;
+  private state: PlannerState;
+  private table: ForwardingTable;
+  private planned: readonly PlannedServer[] = [];
+  private lastPlan: Plan | null = null;
+  private readonly moves: TrafficsetStatus['moves'];
+  private readonly bell = new Bell();
+  private freshLoads: ReadonlyMap<string, number> | null = null;
+  private cancelBalance: () => void = () => {};
+  private closed = false;
+  /** A table is on its way to the store. */
+  isPublishing = false;
+  private running: Promise<void> = Promise.resolve();
+
+  constructor(private readonly options: KeeperOptions) {
+    const { trafficset, cluster, begin } = options;
+    const { settle_seconds, wide_problem, wide_problem_over } = cluster.control.conductor;
+    this.gate = new HealthGate({
+      settleSeconds: settle_seconds,
+      wideProblem: wide_problem,
+      wideProblemOver: wide_problem_over,
+    });
+    this.settings = settingsOf(trafficset);
+    this.table = begin.table;
+    const { table, changedAt, corrections } = begin;
+    this.state = fromTable(table, { corrections, ...(changedAt === null ? {} : { changedAt }) });
+    this.moves = [...options.history];
+    this.assumeHealth();
+  }
+
+  start(): void {
+    this.balanceLater();
+    this.running = this.run();
+  }
+
+  /** Something changed that the table may depend on. */
+  wake(): void {
+    this.bell.ring();
+  }
+
+  /** Resolves when nothing is under way any more. */
+  close(): Promise<void> {
+    this.closed = true;
+    this.cancelBalance();
+    this.bell.ring();
+    return this.running;
+  }
+
+  get name(): string {
+    return this.options.trafficset.name;
+  }
+
+  gauges(): TrafficsetGauges {
+    const newFlows = this.newFlows();
+    return {
+      trafficset: this.name,
+      version: this.state.version,
+      secondHopShare: secondHopsOf(this.state) / this.table.bucketCount,
+      loadDeviation: largestDeviation(deviationsOf(this.loads, this.planned)),
+      serversIn: newFlows.size,
+      waiting: this.lastPlan?.waiting.length ?? 0,
+    };
+  }
+
+  status(): TrafficsetStatus {
+    const { nextAt = null, waiting = [] } = this.lastPlan ?? {};
+    const names = new Map(this.planned.map(({ name, dip }) => [dip, name]));
+    const newFlows = this.newFlows();
+    return {
+      version: this.state.version,
+      buckets: this.table.bucketCount,
+      newFlows: Object.fromEntries(
+        [...newFlows].map(([dip, buckets]) => [names.get(dip) ?? formatIpv4(dip), buckets]),
+      ),
+      secondHops: secondHopsOf(this.state),
+      waiting: [...[this.hindrance, this.refusal].filter((why) => why !== ''), ...waiting],
+      nextAt: nextAt === null ? null : new Date(1000 * nextAt).toISOString(),
+      moves: [...this.moves],
+    };
+  }
+
+  /** What the table was last planned with. */
+  get servers(): readonly PlannedServer[] {
+    return this.planned;
+  }
+
+  /** Load of each server as a share of its pool's mean, by name. */
+  deviations(): ReadonlyMap<string, number> {
+    return deviationsOf(this.loads, this.planned);
+  }
+
+  /** In how many buckets each server gets new flows, by DIP. */
+  private newFlows(): Map<number, number> {
+    const all = shares(this.state, this.settings.scheme);
+    return new Map([...all].flatMap(([dip, { newFlows }]) => (newFlows > 0 ? [[dip, newFlows]] : [])));
+  }
+
+  /** Who gets new flows by the table is well until reports say otherwise: a new leader changes nothing by itself. */
+  private assumeHealth(): void {
+    const newFlows = this.newFlows();
+    const inTable = new Set(this.state.slots);
+    for (const [name, record] of this.options.observed.servers.known) {
+      const dip = parseIpv4(record.dip);
+      const wanted = record.state === 'active' && record.weight > 0;
+      if (inTable.has(dip)) this.gate.assume(name, newFlows.has(dip) || !wanted);
+    }
+  }
+
+  private async run(): Promise<void> {
+    while (!this.closed) {
+      const retry = await this.step();
+      if (this.closed) return;
+      await this.bell.rung(this.options.clock, retry);
+    }
+  }
+
+  /** @returns milliseconds after which to look again, if nothing happens before */
+  private async step(): Promise<number> {
+    const { observed, clock } = this.options;
+    const revision = observed.servers.revision;
+    const servers = new Map(observed.servers.known);
+    this.judge(servers);
+    if (!this.mayPlan(servers)) return RETRY_MS;
+    if (!(await this.outdoNodes())) return RETRY_MS;
+    const loads = this.freshLoads;
+    this.freshLoads = null;
+    const made = this.plan(loads);
+    if (made === null) return RETRY_MS;
+    if (made.changed.length > 0) {
+      if (!(await this.publish(made.state))) return RETRY_MS;
+      this.noteMoves(this.state, made);
+    }
+    const before = JSON.stringify([this.lastPlan?.waiting, this.lastPlan?.nextAt, this.followed]);
+    this.state = made.state;
+    this.lastPlan = made;
+    this.followed = revision;
+    if (JSON.stringify([made.waiting, made.nextAt, revision]) !== before) this.options.output.changed();
+    return this.untilNext(made, clock);
+  }
+
+  private judge(servers: ReadonlyMap<string, ServerRecord>): void {
+    const { observed, cluster, trafficset, clock } = this.options;
+    const names = [...servers.keys()].sort();
+    this.reports = judgeServers(cluster, balanceOf(trafficset).health ?? null, names, {
+      reports: observed.health.known,
+      presence: observed.presenceOf(names),
+    });
+    const wide = this.verdict?.wideProblem ?? null;
+    const before = JSON.stringify([...(this.verdict?.standings ?? [])]);
+    this.verdict = this.gate.judge(clock.now() / 1000, this.reports);
+    if (JSON.stringify([...this.verdict.standings]) !== before) this.options.output.changed();
+    this.tellWideProblem(wide !== null, this.verdict.wideProblem);
+    this.planned = [...servers].map(([name, record]) => ({
+      name,
+      dip: parseIpv4(record.dip),
+      weight: record.weight,
+      pool: record.pool,
+      standing:
+        record.state === 'drained' ? 'drained' : this.verdict?.standings.get(name)?.up ? 'in' : 'down',
+    }));
+  }
+
+  private tellWideProblem(before: boolean, now: string | null): void {
+    const { log } = this.options;
+    if (!before && now !== null) log.error({ trafficset: this.name }, now);
+    if (before && now === null) log.info({ trafficset: this.name }, 'the problem of the data center is over');
+  }
+
+  /** Whether nothing forbids to plan at all; what does is told once. */
+  private mayPlan(servers: ReadonlyMap<string, ServerRecord>): boolean {
+    const unknown = [...this.options.observed.servers.damaged].filter((name) => !servers.has(name));
+    if (unknown.length > 0) {
+      this.hinder(
+        `servers/${unknown[0]} in the store cannot be read, and what it was is not known: put it right with ` +
+          `twohop server remove ${unknown[0]} and add it again`,
+      );
+      return false;
+    }
+    if (servers.size === 0) {
+      this.hinder('the store has no servers: the last table stays; see twohop server add');
+      return false;
+    }
+    return true;
+  }
+
+  /** @param why '' when nothing hinders any more */
+  private hinder(why: string): void {
+    if (why === this.hindrance) return;
+    this.hindrance = why;
+    if (why !== '') this.options.log.error({ trafficset: this.name }, `nothing is published: ${why}`);
+    this.options.output.changed();
+  }
+
+  /**
+   * A node that holds a higher version than ours would never take ours: it was away while the store lost its data. The
+   * same rows are published with a version above it.
+   * @returns whether nodes can take what is published
+   */
+  private async outdoNodes(): Promise<boolean> {
+    const held = this.options.observed.highestVersion(this.name);
+    if (held <= this.state.version) return true;
+    this.options.log.warn(
+      { trafficset: this.name, held, published: this.state.version },
+      `a node holds version ${held} of ${this.name}, which nobody published: the table is published again above it`,
+    );
+    const state = { ...this.state, version: held + 1 };
+    if (!(await this.publish(state))) return false;
+    this.state = state;
+    return true;
+  }
+
+  private plan(loads: ReadonlyMap<string, number> | null): Plan | null {
+    const { clock, metrics, output } = this.options;
+    const started = performance.now();
+    let made: Plan;
+    try {
+      made = plan(this.state, this.settings, {
+        now: Math.floor(clock.unix() / 1000),
+        servers: this.planned,
+        loads,
+      });
+    } catch (error) {
+      if (!(error instanceof TableError)) throw error;
+      this.hinder(error.message);
+      return null;
+    }
+    this.hinder('');
+    metrics.planned(this.name, (performance.now() - started) / 1000);
+    if (loads !== null) {
+      this.loads = loads;
+      output.changed();
+    }
+    return made;
+  }
+
+  /** @returns whether the store has it now */
+  private async publish({ version, slots, changedAt, corrections }: PlannerState): Promise<boolean> {
+    const { trafficset, output, metrics } = this.options;
+    // The planner keeps tables full; a defect there must not reach the nodes.
+    const bad = findBadRow(slots);
+    if (bad !== undefined) throw new Error(`the planner made a bad row: ${bad.code} in bucket ${bad.bucket}`);
+    const { hashKey } = this.table;
+    const table = toTable({ version, slots, changedAt, corrections }, trafficset.name, hashKey);
+    this.isPublishing = true;
+    try {
+      if (!(await output.publish({ table, changedAt, corrections }))) return false;
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      metrics.storeFailed(error.code);
+      if (error.code !== 'uncertain' || !(await this.wasPublished(table))) {
+        this.tellRefused(version, error);
+        return false;
+      }
+    } finally {
+      this.isPublishing = false;
+    }
+    if (this.refusal !== '') this.options.log.info({ trafficset: this.name }, 'the store takes tables again');
+    this.refusal = '';
+    this.table = table;
+    output.changed();
+    return true;
+  }
+
+  private async wasPublished(table: ForwardingTable): Promise<boolean> {
+    try {
+      const current = await this.options.output.current();
+      return current !== null && current.table.version === table.version;
+    } catch (error) {
+      if (error instanceof StoreError) return false;
+      throw error;
+    }
+  }
+
+  private tellRefused(version: number, { code, message }: StoreError): void {
+    const refusal = `the store does not take version ${version}: ${message}`;
+    if (this.refusal !== refusal) this.options.log.error({ trafficset: this.name, code }, refusal);
+    this.refusal = refusal;
+    this.options.output.changed();
+  }
+
+  private noteMoves(before: PlannerState, made: Plan): void {
+    const { clock, metrics, log } = this.options;
+    const { version } = made.state;
+    const names = new Map(this.planned.map(({ name, dip }) => [dip, name]));
+    const text = describeMoves(made, names);
+    const byRule = totals(made.moves);
+    this.moves.push({
+      at: new Date(clock.unix()).toISOString(),
+      version,
+      buckets: made.changed.length,
+      byRule,
+      longer: secondHopShare(before, made.state).moved,
+      text,
+    });
+    this.moves.splice(0, this.moves.length - KEPT_MOVES);
+    for (const { rule, kind, buckets } of byRule) metrics.moved(this.name, rule, kind, buckets);
+    log.info(
+      { trafficset: this.name, version, buckets: made.changed.length },
+      `table published: ${text.join('; ')}`,
+    );
+  }
+
+  private untilNext({ nextAt }: Plan, clock: Clock): number {
+    const planned = nextAt === null ? Number.POSITIVE_INFINITY : 1000 * nextAt - clock.unix();
+    const judged = this.verdict?.nextAt ?? null;
+    const health = judged === null ? Number.POSITIVE_INFINITY : 1000 * judged - clock.now();
+    // Absence of a node is a matter of time, too: it is looked at every second.
+    return Math.max(1, Math.min(1000, planned, health));
+  }
+
+  /** Samples are taken beside everything else: a Prometheus that does not answer holds up no drain. */
+  private balanceLater(): void {
+    const { clock, load, trafficset } = this.options;
+    const balance = balanceOf(trafficset);
+    if (balance.load === 'none') return;
+    this.cancelBalance = clock.after(1000 * balance.interval_seconds, () => {
+      void load.sample().then((samples) => {
+        if (this.closed) return;
+        this.freshLoads = samples;
+        this.bell.ring();
+        this.balanceLater();
+      });
+    });
+  }
+}
+
+/** Moves by rule and kind, whoever they are from and to. */
+function totals(moves: Plan['moves']): TrafficsetStatus['moves'][number]['byRule'] {
+  const found = new Map<string, { rule: string; kind: string; buckets: number }>();
+  for (const { rule, kind, buckets } of moves) {
+    const key = `${rule} ${kind}`;
+    found.set(key, { rule, kind, buckets: buckets + (found.get(key)?.buckets ?? 0) });
+  }
+  return [...found.values()];
+}
