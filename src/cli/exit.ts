@@ -22,6 +22,7 @@ const FOR_PEOPLE: Readonly<Record<string, number>> = {
   NetworkSetupError: ExitCode.Failed,
   AdminError: ExitCode.Failed,
   ControlError: ExitCode.Failed,
+  RouteError: ExitCode.Failed,
   MissingMeansError: ExitCode.Failed,
   StoreError: ExitCode.Failed,
 };

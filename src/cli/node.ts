@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { Command } from 'commander';
 import { destination, pino, stdTimeFunctions } from 'pino';
 import { AdminServer } from '../admin/server.js';
@@ -5,25 +6,35 @@ import { loadNodeConfig, type NodeConfig } from '../node/config.js';
 import { widenInlining } from '../node/engine.js';
 import { AppliedNetwork } from '../node/network.js';
 import { planDevice, planSteering, printSteps, printUndo } from '../node/network-setup.js';
-import { networkPlan, networkStateFile, TwohopNode } from '../node/node.js';
+import { TwohopNode } from '../node/node.js';
+import { networkPlan, networkStateFile } from '../node/node-network.js';
+import { dipFromStore } from '../node/own-dip.js';
+import { openStore } from '../store/open.js';
+import type { Store } from '../store/store.js';
+import { parseIpv4 } from '../table/address.js';
+import { type ClusterConfig, loadCluster } from '../table/cluster.js';
 import { ExitCode, fail } from './exit.js';
 
 interface NodeCommandOptions {
   readonly config: string;
   readonly as?: string;
+  readonly dip?: string;
+  readonly allowOlderTables?: boolean;
   readonly networkSetup: boolean;
   readonly printNetworkSetup?: boolean;
   readonly removeNetworkSetup?: boolean;
 }
 
 /** How long a clean stop may take before the process ends anyway. */
-const STOP_LIMIT_MS = 5000;
+const STOP_LIMIT_MS = 10_000;
 
 export function nodeCommand(): Command {
   return new Command('node')
     .description('run the load balancer of this server')
     .requiredOption('-c, --config <file>', 'cluster.yaml: underlay, servers, trafficsets and this node')
     .option('--as <server>', 'which of the servers this is (default: the host name)')
+    .option('--dip <address>', 'DIP of a server that is not in the file because it was added later')
+    .option('--allow-older-tables', 'take tables from the store that are older than the copies of this node')
     .option('--no-network-setup', 'do not touch addresses, routes, rules and filters; only open the TUN')
     .option('--print-network-setup', 'print the commands that would set the network up, and end')
     .option('--remove-network-setup', 'take back what a node that died left behind, and end')
@@ -43,15 +54,34 @@ Exit codes:
   2  the command line or the configuration is wrong`,
     )
     .action(async (options: NodeCommandOptions) => {
-      const config = readConfig(options);
-      if (options.printNetworkSetup === true) printSetup(config);
-      else if (options.removeNetworkSetup === true) await removeSetup(config);
-      else await run(config, options);
+      const as = options.as ?? hostname();
+      const cluster = loadCluster(options.config);
+      const store = cluster.control.store === null ? null : await openStore(cluster.control.store);
+      try {
+        const dip = await ownDip(cluster, as, store, options.dip);
+        const read = () => loadNodeConfig(options.config, as, dip);
+        const config = read();
+        if (options.printNetworkSetup === true) printSetup(config);
+        else if (options.removeNetworkSetup === true) await removeSetup(config);
+        else return await run(read, store, options);
+      } catch (error) {
+        await store?.close();
+        throw error;
+      }
+      await store?.close();
     });
 }
 
-function readConfig(options: NodeCommandOptions): NodeConfig {
-  return loadNodeConfig(options.config, options.as);
+/** The DIP where the configuration does not have it; undefined where it has, or is to say that nobody has. */
+async function ownDip(
+  cluster: ClusterConfig,
+  as: string,
+  store: Store | null,
+  given: string | undefined,
+): Promise<number | undefined> {
+  if (given !== undefined) return parseIpv4(given);
+  if (store === null || cluster.servers.some(({ name }) => name === as)) return undefined;
+  return (await dipFromStore(store, as)) ?? undefined;
 }
 
 function printSetup(config: NodeConfig): void {
@@ -99,7 +129,8 @@ async function refuseIfRunning(config: NodeConfig): Promise<void> {
   }
 }
 
-async function run(config: NodeConfig, options: NodeCommandOptions): Promise<void> {
+async function run(read: () => NodeConfig, store: Store | null, options: NodeCommandOptions): Promise<void> {
+  const config = read();
   widenInlining();
   // Synchronous: the last line before a crash is the one that matters.
   const log = pino(
@@ -126,8 +157,10 @@ async function run(config: NodeConfig, options: NodeCommandOptions): Promise<voi
   const started = TwohopNode.start({
     config,
     log,
-    reload: () => readConfig(options),
+    reload: read,
     networkSetup: options.networkSetup,
+    store,
+    allowOlderTables: options.allowOlderTables === true,
     onFailure: (error) => {
       log.fatal(error.message);
       // What fails closed must not open because a worker died: the server stays silent, as after a SIGKILL.

@@ -7,6 +7,8 @@ export const IFREQ_UNION = 16;
 
 const SIOCGIFMTU = 0x8921;
 const SIOCSIFMTU = 0x8922;
+const SIOCGIFFLAGS = 0x8913;
+const IFF_UP = 1;
 
 const ADVICE: Advice = {
   EPERM: NEEDS_NET_ADMIN,
@@ -61,4 +63,17 @@ export function setInterfaceMtu(name: string, mtu: number): void {
     memory.data.setInt32(IFREQ_UNION, mtu, true);
     ioctl(SIOCSIFMTU, 'SIOCSIFMTU');
   });
+}
+
+/** Whether there is such an interface, and it is up. */
+export function interfaceIsUp(name: string): boolean {
+  let flags = 0;
+  try {
+    onDevice(name, (ioctl) => {
+      flags = ioctl(SIOCGIFFLAGS, 'SIOCGIFFLAGS').data.getInt16(IFREQ_UNION, true);
+    });
+  } catch {
+    return false;
+  }
+  return (flags & IFF_UP) !== 0;
 }

@@ -5,7 +5,9 @@ import { formatIpv4, type Prefix, parsePrefix } from '../table/address.js';
 import { type ClusterConfig, clusterShape, finishCluster } from '../table/cluster.js';
 import { TableError } from '../table/errors.js';
 import { type ProblemReport, readYaml, strictShape } from '../table/yaml.js';
+import { type CpuSource, parseCpuSource } from './cpu.js';
 import { MAX_STEERED_PREFIXES } from './network-setup.js';
+import { type BirdConfig, birdShape } from './routes/bird-config.js';
 
 /**
  * A node's configuration: the fleet's part of cluster.yaml, and the `node` section, which is the same for all servers
@@ -30,6 +32,10 @@ export interface NodeConfig extends ClusterConfig {
   readonly admin: readonly AdminAddress[];
   readonly sender: 'mmsg' | 'raw-socket';
   readonly logLevel: string;
+  /** Whose CPU is reported as the server's. */
+  readonly cpu: CpuSource;
+  /** How the server's routes are announced; null: they are not. */
+  readonly routes: BirdConfig | null;
 }
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -54,26 +60,30 @@ const nodeShape = strictShape({
   admin: z.array(z.string()).min(1).default(['127.0.0.1:9090']),
   sender: z.enum(['mmsg', 'raw-socket']).default('mmsg'),
   log_level: z.enum(LOG_LEVELS).default('info'),
+  /** `machine`, `cgroup:/PATH` ({name} is the server's), `none`. */
+  cpu: z.string().default('machine'),
+  routes: strictShape({ bird: birdShape.optional() }).prefault({}),
 }).prefault({});
 
 const fileShape = strictShape({ ...clusterShape, node: nodeShape });
 
 /**
  * @param as name of the server this is; the host name when not given
+ * @param address DIP of a server that is not among those of the file: one that was added later
  * @throws ConfigError with every problem found
  */
-export function loadNodeConfig(file: string, as: string = hostname()): NodeConfig {
+export function loadNodeConfig(file: string, as: string = hostname(), address?: number): NodeConfig {
   return readYaml(file, fileShape, (sections, report) => {
     const { node, ...fleet } = sections;
     const cluster = finishCluster(fleet, file, report);
-    const server = cluster.servers.find((candidate) => candidate.name === as);
-    if (server === undefined) {
-      const names = cluster.servers.map((candidate) => candidate.name).join(', ');
-      report.at(['servers'], `there is no server named ${as}; name one of them with --as: ${names}`);
-    }
-    const name = server?.name ?? as;
-    const dipNumber = server?.dip ?? 0;
+    const dipNumber = ownDip(cluster, as, address, report);
+    const name = as;
     const dip = formatIpv4(dipNumber);
+    const cpu = parseCpuSource(node.cpu.replaceAll('{name}', name));
+    if (cpu === undefined) {
+      const expected = 'expected machine, cgroup:/PATH or none';
+      report.at(['node', 'cpu'], `${expected}, got ${JSON.stringify(node.cpu)}`);
+    }
     if (node.failure_mode === 'open' && node.steering !== 'policy') {
       report.at(
         ['node', 'failure_mode'],
@@ -83,6 +93,10 @@ export function loadNodeConfig(file: string, as: string = hostname()): NodeConfi
     }
     return {
       ...cluster,
+      trafficsets: cluster.trafficsets.map((trafficset) => ({
+        ...trafficset,
+        table: trafficset.table.replaceAll('{name}', name),
+      })),
       name,
       dip,
       dipNumber,
@@ -108,8 +122,52 @@ export function loadNodeConfig(file: string, as: string = hostname()): NodeConfi
       }),
       sender: node.sender,
       logLevel: node.log_level,
+      cpu: cpu ?? { kind: 'none' },
+      routes: node.routes.bird ?? null,
     };
   });
+}
+
+/** The DIP of this server; 0 when something is wrong with it. */
+function ownDip(
+  { servers, underlay, control }: ClusterConfig,
+  as: string,
+  address: number | undefined,
+  report: ProblemReport,
+): number {
+  const server = servers.find((candidate) => candidate.name === as);
+  if (server !== undefined) {
+    if (address === undefined || address === server.dip) return server.dip;
+    report.at(
+      ['servers'],
+      `${as} has the DIP ${formatIpv4(server.dip)}, not ${formatIpv4(address)}: leave out --dip`,
+    );
+    return 0;
+  }
+  const names = servers.map((candidate) => candidate.name).join(', ');
+  if (address === undefined) {
+    const elsewhere =
+      control.store === null
+        ? ''
+        : '; one that was added with "twohop server add" gets its DIP from the store, or by --dip';
+    report.at(
+      ['servers'],
+      `there is no server named ${as}; name one of them with --as: ${names}${elsewhere}`,
+    );
+    return 0;
+  }
+  const other = servers.find(({ dip }) => dip === address);
+  if (other !== undefined) {
+    report.at(['servers'], `${formatIpv4(address)}, given by --dip, is the DIP of ${other.name}`);
+  }
+  if (!underlay.prefixes.some((prefix) => prefix.contains4(address))) {
+    report.at(
+      ['underlay', 'prefixes'],
+      `${formatIpv4(address)}, given by --dip, lies in none of them (${underlay.prefixes.join(', ')}): ` +
+        'other servers would refuse its packets',
+    );
+  }
+  return address;
 }
 
 /** Without `steer`: the VIPs themselves, each range once. */
@@ -139,4 +197,30 @@ function steeredPrefixes(
     return [];
   }
   return distinct;
+}
+
+/** Settings that cannot change while the node runs, and do differ. */
+export function fixedDifferences(a: NodeConfig, b: NodeConfig): string[] {
+  const fixed = [
+    'name',
+    'dip',
+    'interface',
+    'tun',
+    'workers',
+    'steering',
+    'failureMode',
+    'admin',
+    'sender',
+    'cpu',
+    'routes',
+  ] as const;
+  const changed: string[] = fixed.filter((field) => !sameText(a[field], b[field]));
+  if (a.underlay.port !== b.underlay.port) changed.push('underlay.port');
+  if (a.underlay.mtu !== b.underlay.mtu) changed.push('underlay.mtu');
+  if (a.control.store !== b.control.store) changed.push('store');
+  return changed;
+}
+
+function sameText(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }

@@ -9,6 +9,7 @@ import type { SharedSessions } from '../path/session-set.js';
 import type { PathConfig } from '../path/state.js';
 import { Action, Verdict } from '../path/verdict.js';
 import type { ForwardingTable } from '../table/forwarding-table.js';
+import type { SharedVips } from '../table/vip-matcher.js';
 import type { FromWorker, ToWorker, WorkerInit } from './messages.js';
 import { sumOf, WorkerStatus } from './worker-status.js';
 
@@ -22,6 +23,8 @@ export interface DataPlaneOptions {
   readonly sender: 'mmsg' | 'raw-socket';
   /** A worker died: the node must not limp on. */
   onFailure(error: Error): void;
+  /** A worker has taken what it was told: {@link DataPlane.taken} may have grown. */
+  onTaken?(): void;
 }
 
 /** Packets a port has moved, or has lost. */
@@ -95,6 +98,8 @@ export class DataPlane {
         if (message.type === 'ready') {
           ready = true;
           resolve();
+        } else if (message.type === 'taken') {
+          this.options.onTaken?.();
         } else {
           this.sendFromMain(message.bytes, message.nextHop);
         }
@@ -126,6 +131,12 @@ export class DataPlane {
     );
     this.path = { ...this.path, trafficsets };
     return this.tell(() => ({ type: 'sessions', index, sessions }));
+  }
+
+  /** Hands new VIPs of the same trafficsets to every worker. */
+  publishVips(vips: SharedVips): number {
+    this.path = { ...this.path, vips };
+    return this.tell(() => ({ type: 'vips', vips }));
   }
 
   /**

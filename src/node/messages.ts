@@ -2,6 +2,7 @@ import type { SharedSocketState } from '../io/socket-cache.js';
 import type { SharedSessions } from '../path/session-set.js';
 import type { PathConfig } from '../path/state.js';
 import type { SharedTable } from '../table/forwarding-table.js';
+import type { SharedVips } from '../table/vip-matcher.js';
 
 /** What the main thread and a data-plane worker say to each other. Everything heavy lies in shared memory. */
 
@@ -28,6 +29,7 @@ export type ToWorker =
       readonly index: number;
       readonly sessions: SharedSessions;
     }
+  | { readonly type: 'vips'; readonly sequence: number; readonly vips: SharedVips }
   | {
       readonly type: 'config';
       readonly sequence: number;
@@ -38,5 +40,7 @@ export type ToWorker =
 
 export type FromWorker =
   | { readonly type: 'ready' }
+  /** Messages up to this number are taken. */
+  | { readonly type: 'taken'; readonly sequence: number }
   /** A packet for the main thread to send, where only it can (see `remote-sender.ts`). */
   | { readonly type: 'packet'; readonly bytes: Uint8Array; readonly nextHop: number };

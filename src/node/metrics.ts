@@ -57,7 +57,7 @@ type Totals = Map<string, { labels: Record<string, string>; packets: number; byt
 
 /** The node's metrics in Prometheus text format; values are read from the workers when they are asked for. */
 export class NodeMetrics {
-  private readonly registry = new Registry();
+  readonly registry = new Registry();
   private readonly retired: Totals = new Map();
   private readonly retiredKeys: Totals = new Map();
   private last: Counted = { counters: [], names: [], dissectors: [] };

@@ -31,6 +31,8 @@ export interface NetworkPlan {
   readonly localRoutes: boolean;
   /** Send replies that a UDP service pinned to the TUN out by destination. */
   readonly stickyReplies: boolean;
+  /** Make ready for VIPs of both families, whichever `vips` has: others may come. */
+  readonly bothFamilies?: boolean;
   /** Which of two sets of tc filter preferences to use: a restart adds the new set before it removes the old. */
   readonly generation: 0 | 1;
 }
@@ -93,7 +95,8 @@ function localRouteSteps(plan: NetworkPlan): Step[] {
       mayExist: true,
     };
   });
-  if (plan.vips.some((prefix) => prefix.version === 6)) steps.push(sysctl('net.ipv6.ip_nonlocal_bind', '1'));
+  const six = plan.bothFamilies === true || plan.vips.some((prefix) => prefix.version === 6);
+  if (six) steps.push(sysctl('net.ipv6.ip_nonlocal_bind', '1'));
   return steps;
 }
 
@@ -123,7 +126,7 @@ function policySteps(plan: NetworkPlan): Step[] {
   const steps: Step[] = [];
   for (const version of [4, 6] as const) {
     const vips = plan.vips.filter((prefix) => prefix.version === version);
-    if (vips.length === 0) continue;
+    if (vips.length === 0 && plan.bothFamilies !== true) continue;
     const ip = ['ip', `-${version}`];
     steps.push(
       version === 4 ? sysctl('net.ipv4.ip_forward', '1') : sysctl('net.ipv6.conf.all.forwarding', '1'),

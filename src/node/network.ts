@@ -93,6 +93,14 @@ export class AppliedNetwork {
     renameSync(`${this.stateFile}.new`, this.stateFile);
   }
 
+  /** Writes down how to take something back that is about to be made, unless it is written down already. */
+  willUndo(...lines: readonly (readonly string[])[]): void {
+    const fresh = lines.filter((line) => !includesCommand(this.undo, line));
+    if (fresh.length === 0) return;
+    this.undo.push(...fresh);
+    this.save();
+  }
+
   /** What an earlier node left in the file, ready to be removed; null when it left nothing. */
   static leftBehind(stateFile: string): AppliedNetwork | null {
     const undo = readState(stateFile);
@@ -180,8 +188,10 @@ function isCommand(value: unknown): value is string[] {
 }
 
 function includesCommand(commands: ReadonlyArray<readonly string[]>, command: readonly string[]): boolean {
-  const line = shellLine(command);
-  return commands.some((candidate) => shellLine(candidate) === line);
+  return commands.some(
+    (candidate) =>
+      candidate.length === command.length && candidate.every((word, index) => word === command[index]),
+  );
 }
 
 /** Which generation of filters stands on the interface, or null. */

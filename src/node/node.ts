@@ -1,39 +1,28 @@
-import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { AdminServer, type Health } from '../admin/server.js';
 import { createDissector } from '../flow/registry.js';
 import { pathConfigOf } from '../path/config.js';
 import type { PathConfig } from '../path/state.js';
+import type { Store } from '../store/store.js';
+import type { Prefix } from '../table/address.js';
 import type { ForwardingTable } from '../table/forwarding-table.js';
 import { protocolsOf } from '../table/trafficset.js';
-import type { NodeConfig } from './config.js';
+import { fixedDifferences, type NodeConfig } from './config.js';
+import { NodeControl } from './control.js';
+import { ControlMetrics } from './control-metrics.js';
+import { CpuMeter, readCpu } from './cpu.js';
 import { DataPlane } from './data-plane.js';
-import { InUse } from './in-use.js';
-import { type DissectorLabels, NodeMetrics, type TableGauge } from './metrics.js';
-import { AppliedNetwork } from './network.js';
-import type { NetworkPlan } from './network-setup.js';
+import { type DissectorLabels, NodeMetrics } from './metrics.js';
+import { NodeNetwork, STATE_DIRECTORY } from './node-network.js';
+import { NodeVips } from './node-vips.js';
+import { type NodeState, REPORT_MS } from './presence.js';
+import { noRoutes, type RouteAnnouncer } from './routes/announcer.js';
+import { Bird } from './routes/bird.js';
+import { RouteKeeper } from './routes/route-keeper.js';
+import { SelfCheck } from './self-check.js';
 import { SessionFollowers } from './session-followers.js';
-import { TableFollower, type TableFollowerEvents } from './table-follower.js';
-
-/** Where the way back from a node's network changes is kept. */
-const STATE_DIRECTORY = '/run/twohop';
-
-export function networkStateFile(config: NodeConfig): string {
-  return join(STATE_DIRECTORY, `${config.name}.network.json`);
-}
-
-export function networkPlan(config: NodeConfig): Omit<NetworkPlan, 'generation'> {
-  return {
-    tun: config.tun.name,
-    mtu: config.tun.mtu,
-    persistent: config.failureMode === 'closed',
-    interface: config.interface,
-    steering: config.steering,
-    vips: config.steer,
-    localRoutes: config.localRoutes,
-    stickyReplies: config.stickyReplies,
-  };
-}
+import { TableSet } from './table-set.js';
 
 export interface NodeOptions {
   readonly config: NodeConfig;
@@ -42,15 +31,12 @@ export interface NodeOptions {
   reload(): NodeConfig;
   /** False when somebody else sets the network up. */
   readonly networkSetup: boolean;
+  /** Where tables, VIPs and servers come from beside the configuration; closed with the node. */
+  readonly store: Store | null;
+  /** Takes tables from the store that are older than the node's copy. */
+  readonly allowOlderTables?: boolean;
   /** A worker died: the process must end. */
   onFailure(error: Error): void;
-}
-
-interface Followed {
-  readonly follower: TableFollower;
-  table: ForwardingTable | null;
-  /** Version of the table. */
-  readonly inUse: InUse;
 }
 
 /**
@@ -58,46 +44,96 @@ interface Followed {
  * packet happens in the workers; here is everything slow.
  */
 export class TwohopNode {
-  private readonly followed = new Map<string, Followed>();
   private plane: DataPlane | null = null;
-  private network: AppliedNetwork | null = null;
+  private network: NodeNetwork | null = null;
   private admin: AdminServer | null = null;
   private readonly metrics: NodeMetrics;
+  private readonly controlMetrics: ControlMetrics;
+  private readonly tables: TableSet;
   private readonly sessions: SessionFollowers;
+  private readonly vips: NodeVips;
+  private readonly control: NodeControl | null;
+  private readonly routes: RouteKeeper;
+  private readonly announcer: RouteAnnouncer;
+  private readonly cpu: CpuMeter;
+  private readonly selfCheck = new SelfCheck();
   private dissectors: readonly DissectorLabels[];
+  /** As the file has it, with the servers that the store knows. */
   private config: NodeConfig;
+  /** As the file has it. */
+  private written: NodeConfig;
   /** Steering stands: from here on the server does what its health says. */
   private isUp = false;
   /** While the workers still count by the old configuration's trafficsets. */
   private reloading = false;
+  private timer: NodeJS.Timeout | null = null;
   private turn: Promise<void> = Promise.resolve();
 
   private constructor(private readonly options: NodeOptions) {
-    this.config = options.config;
-    this.metrics = new NodeMetrics(this.config.name, {
+    const { config, log, store } = options;
+    this.config = config;
+    this.written = config;
+    this.dissectors = dissectorsOf(config);
+    this.metrics = new NodeMetrics(config.name, {
       trafficsets: () => this.config.trafficsets.map((trafficset) => trafficset.name),
       counters: () => this.plane?.counters ?? [],
       status: () => this.plane?.status ?? [],
       underlaySent: () => this.plane?.underlaySent ?? { packets: 0, bytes: 0, errors: 0, tooBig: 0 },
-      tables: () => this.tables(),
+      tables: () => this.tables.gauges(this.taken),
       sessions: () => this.sessions.sizes(),
       dissectors: () => this.dissectors,
     });
-    this.dissectors = dissectorsOf(this.config);
-    this.sessions = new SessionFollowers(this.config.name, () => this.plane?.taken ?? -1, {
+    this.controlMetrics = new ControlMetrics(this.metrics.registry, {
+      store: () => this.control?.contact ?? null,
+      cpu: () => ({ reading: this.cpu.reading(), ratio: this.cpu.ratio }),
+      routes: () => this.routes.state,
+      vips: () => this.vips.gauges(this.taken),
+    });
+    this.cpu = new CpuMeter(() => readCpu(config.cpu));
+    const from = store === null ? null : { store, allowOlder: options.allowOlderTables === true };
+    this.tables = new TableSet(from, {
+      table: (trafficset, table) => this.publishTable(trafficset, table),
+      refused: (trafficset, { reason, message }) => {
+        this.metrics.tableRefused(trafficset, reason);
+        const kept = this.tables.table(trafficset)?.version ?? null;
+        log.warn({ trafficset, reason, kept }, `table refused: ${message}`);
+      },
+      copyFailed: (trafficset, message) => this.copyFailed(trafficset, message),
+    });
+    this.sessions = new SessionFollowers(config.name, () => this.taken, {
       sessions: (trafficset) => this.publishSessions(trafficset),
       refused: (trafficset, reason, message) => {
         this.metrics.sessionsRefused(trafficset, reason);
-        options.log.warn({ trafficset, reason }, `sessions refused: ${message}`);
+        log.warn({ trafficset, reason }, `sessions refused: ${message}`);
       },
     });
+    this.vips = new NodeVips(() => this.config, {
+      refused: (trafficset, { reason, message }) => this.vipsRefused(trafficset, reason, message),
+      copyFailed: (trafficset, message) => this.copyFailed(trafficset, message),
+    });
+    this.control =
+      store === null
+        ? null
+        : new NodeControl(store, config, log, {
+            state: () => this.state(),
+            vips: (trafficset, version, ranges) =>
+              this.later(() => this.useVips(trafficset, version, ranges)),
+            vipsRefused: (trafficset, reason, message) => this.vipsRefused(trafficset, reason, message),
+            servers: () => this.later(() => this.useServers()),
+          });
+    this.announcer = this.announcerOf(config);
+    this.routes = new RouteKeeper(
+      this.announcer,
+      () => this.wantedRoutes(),
+      (message) => log.info(message),
+    );
   }
 
   /** @throws with a message for people when anything is missing; nothing is left behind then */
   static async start(options: NodeOptions): Promise<TwohopNode> {
     const node = new TwohopNode(options);
     try {
-      await node.up();
+      await node.inTurn(() => node.up());
     } catch (error) {
       await node.network?.abandon();
       node.network = null;
@@ -109,8 +145,8 @@ export class TwohopNode {
 
   private async up(): Promise<void> {
     const { config } = this;
-    const { log } = this.options;
-    for (const trafficset of config.trafficsets) this.follow(trafficset.name, trafficset.table);
+    this.tables.follow(config.trafficsets);
+    if (this.control !== null) this.vips.readCopies();
     this.sessions.follow(config.trafficsets);
 
     // First, because of what a second node by mistake would do: it fails here, and has taken no packet.
@@ -119,75 +155,83 @@ export class TwohopNode {
       () => this.health(),
     );
     for (const address of config.admin) await this.admin.listen(address);
-    if (this.options.networkSetup) {
-      this.network = await AppliedNetwork.prepare(networkPlan(config), networkStateFile(config));
-    }
-    const path = this.pathConfig();
-    const given = new Map([...this.followed].map(([name, { table }]) => [name, table]));
-    const givenSessions = new Map(config.trafficsets.map(({ name }) => [name, this.sessions.current(name)]));
-    for (const { name } of config.trafficsets) this.sessions.told(name, 0);
-    this.plane = await DataPlane.start(path, {
-      workers: config.workers,
-      tun: config.tun.name,
-      maxPacket: config.tun.mtu,
-      sender: config.sender,
-      onFailure: this.options.onFailure,
-    });
-    for (const [name, followed] of this.followed) {
-      const table = given.get(name) ?? null;
-      if (table !== null) followed.inUse.tell(0, table.version);
-      // One may have come while the workers started.
-      if (followed.table !== null && followed.table !== table) this.publish(name, followed.table);
-    }
-    for (const [name, sessions] of givenSessions) {
-      if (this.sessions.current(name) !== sessions) this.publishSessions(name);
-    }
-    await this.network?.steer(networkPlan(config));
+    if (this.options.networkSetup) this.network = await NodeNetwork.prepare(config);
+    await this.startPlane();
+    await this.announcer.start();
+    await this.network?.steer(this.vips.state.routes);
     this.isUp = true;
-    log.info(
+    this.control?.start();
+    this.check();
+    this.timer = setInterval(() => this.check(), REPORT_MS);
+    this.timer.unref();
+    this.options.log.info(
       {
         dip: config.dip,
         workers: config.workers,
         tun: config.tun.name,
         steering: this.options.networkSetup ? config.steering : 'none',
         failureMode: config.failureMode,
-        tables: Object.fromEntries(
-          [...this.followed].map(([name, { table }]) => [name, table?.version ?? null]),
-        ),
+        tables: this.tables.versions(),
+        ...(this.control === null ? {} : { store: this.control.store.description }),
       },
       'node is up',
     );
   }
 
-  /** @param before how the trafficset was followed until now: what is in use stays until something better is read */
-  private follow(trafficset: string, path: string, before?: Followed): void {
-    const { log } = this.options;
-    const events: TableFollowerEvents = {
-      table: (table) => {
-        followed.table = table;
-        this.publish(trafficset, table);
-      },
-      refused: (reason, message) => {
-        this.metrics.tableRefused(trafficset, reason);
-        log.warn({ trafficset, reason, kept: followed.table?.version ?? null }, `table refused: ${message}`);
-      },
-    };
-    const table = before?.table ?? null;
-    const followed: Followed = {
-      table,
-      inUse: before?.inUse ?? new InUse(-1),
-      follower: new TableFollower(path, trafficset, events, table),
-    };
-    this.followed.set(trafficset, followed);
-    followed.follower.start();
+  private async startPlane(): Promise<void> {
+    const { config } = this;
+    const path = this.pathConfig();
+    const given = new Map(config.trafficsets.map(({ name }) => [name, this.tables.table(name)]));
+    const givenSessions = new Map(config.trafficsets.map(({ name }) => [name, this.sessions.current(name)]));
+    for (const { name } of config.trafficsets) this.sessions.told(name, 0);
+    this.vips.told(0);
+    this.plane = await DataPlane.start(path, {
+      workers: config.workers,
+      tun: config.tun.name,
+      maxPacket: config.tun.mtu,
+      sender: config.sender,
+      onFailure: this.options.onFailure,
+      onTaken: () => this.control?.presence.touch(),
+    });
+    for (const [name, table] of given) {
+      if (table !== null) this.tables.told(name, 0, table.version);
+      // One may have come while the workers started.
+      const now = this.tables.table(name);
+      if (now !== null && now !== table) this.publishTable(name, now);
+    }
+    for (const [name, sessions] of givenSessions) {
+      if (this.sessions.current(name) !== sessions) this.publishSessions(name);
+    }
   }
 
-  private publish(name: string, table: ForwardingTable): void {
-    const followed = this.followed.get(name);
-    const index = this.config.trafficsets.findIndex((trafficset) => trafficset.name === name);
-    if (this.plane === null || followed === undefined || index < 0 || this.reloading) return;
+  private announcerOf(config: NodeConfig): RouteAnnouncer {
+    const { log } = this.options;
+    if (config.routes === null) return noRoutes;
+    return new Bird({
+      config: config.routes,
+      name: config.name,
+      dip: config.dip,
+      interface: config.interface,
+      directory: STATE_DIRECTORY,
+      log: (level, message) => log[level](message),
+      changed: () => this.control?.presence.touch(),
+    });
+  }
+
+  /** The last message that every worker has taken. */
+  private get taken(): number {
+    return this.plane?.taken ?? -1;
+  }
+
+  private indexOf(trafficset: string): number {
+    return this.config.trafficsets.findIndex(({ name }) => name === trafficset);
+  }
+
+  private publishTable(name: string, table: ForwardingTable): void {
+    const index = this.indexOf(name);
+    if (this.plane === null || index < 0 || this.reloading) return;
     const started = performance.now();
-    followed.inUse.tell(this.plane.publishTable(index, table), table.version);
+    this.tables.told(name, this.plane.publishTable(index, table), table.version);
     this.options.log.info(
       {
         trafficset: name,
@@ -197,23 +241,93 @@ export class TwohopNode {
       },
       'table published',
     );
+    void this.routes.update();
   }
 
   private publishSessions(name: string): void {
     const sessions = this.sessions.current(name);
-    const index = this.config.trafficsets.findIndex((trafficset) => trafficset.name === name);
+    const index = this.indexOf(name);
     if (this.plane === null || sessions === null || index < 0 || this.reloading) return;
     this.sessions.told(name, this.plane.publishSessions(index, sessions));
     this.options.log.debug({ trafficset: name, sessions: sessions.size }, 'sessions published');
   }
 
   private pathConfig(): PathConfig {
-    return pathConfigOf(
+    const path = pathConfigOf(
       this.config,
       this.config.dipNumber,
-      (name) => this.followed.get(name)?.table ?? null,
+      (name) => this.tables.table(name),
       (name) => this.sessions.current(name),
     );
+    return { ...path, vips: this.vips.state.vips };
+  }
+
+  /** Ranges that the store has of a trafficset. What is to go goes first, what is new is announced last. */
+  private async useVips(trafficset: string, version: number, ranges: readonly string[]): Promise<void> {
+    if (this.plane === null || !this.isUp) return;
+    const started = performance.now();
+    const next = this.vips.judge(trafficset, version, ranges);
+    if (next === null) return;
+    try {
+      await this.routes.narrow(next.announced);
+      await this.network?.withdraw(next.routes);
+      const sequence = this.plane.publishVips(next.vips);
+      this.vips.use(next);
+      await this.network?.serve(next.routes);
+      this.vips.told(sequence);
+    } catch (error) {
+      this.vipsRefused(trafficset, 'network', error instanceof Error ? error.message : String(error));
+      return;
+    }
+    this.vips.keep(trafficset, version, ranges);
+    await this.routes.update();
+    this.control?.presence.touch();
+    const { steered, local } = next.routes;
+    this.options.log.info(
+      {
+        trafficset,
+        version,
+        ranges: ranges.length,
+        steered: steered.length,
+        routes: local.length,
+        milliseconds: Math.round(performance.now() - started),
+      },
+      'VIP ranges in use',
+    );
+  }
+
+  private vipsRefused(trafficset: string, reason: string, message: string): void {
+    this.controlMetrics.vipsRefused(trafficset, reason);
+    const kept = this.vips.state.ranges.version(trafficset);
+    this.options.log.warn({ trafficset, reason, kept }, `VIP ranges refused: ${message}`);
+  }
+
+  private copyFailed(trafficset: string, message: string): void {
+    this.options.log.warn(
+      { trafficset },
+      `the copy of what the store has could not be written; a restart without the store would not have it: ${message}`,
+    );
+  }
+
+  /** Dissectors may know servers by name; and a server that was drained has no routes. */
+  private async useServers(): Promise<void> {
+    if (!this.isUp) return;
+    const next = this.withServers(this.written);
+    const text = ({ servers }: NodeConfig) => JSON.stringify(servers.map(({ name, dip }) => [name, dip]));
+    if (text(next) !== text(this.config)) {
+      try {
+        this.useConfig(next);
+      } catch (error) {
+        this.options.log.error(`servers of the store not taken: ${messageOf(error)}`);
+      }
+    }
+    await this.routes.update();
+  }
+
+  private withServers(config: NodeConfig): NodeConfig {
+    return this.control === null
+      ? config
+      : { ...config, servers: this.control.servers.joinedWith(config.servers) };
   }
 
   /**
@@ -228,7 +342,7 @@ export class TwohopNode {
     }
   }
 
-  /** Reloads and the stop come one after the other: each finds the network as the one before left it. */
+  /** Start, reloads, changes from the store and the stop come one after the other. */
   private inTurn(work: () => Promise<void>): Promise<void> {
     const done = this.turn.then(work);
     // What fails is for who asked for it; the stop has its turn all the same.
@@ -236,102 +350,135 @@ export class TwohopNode {
     return done;
   }
 
+  /** In its turn, for somebody who does not wait for it. */
+  private later(work: () => Promise<void>): void {
+    this.inTurn(work).catch((error: unknown) => this.options.log.error(messageOf(error)));
+  }
+
   private async reloadNow(): Promise<void> {
     const { log } = this.options;
     if (!this.isUp) return;
-    let next: NodeConfig;
-    let nextDissectors: readonly DissectorLabels[];
     try {
-      next = this.options.reload();
-      nextDissectors = dissectorsOf(next);
+      const written = this.options.reload();
+      const fixed = fixedDifferences(this.written, written);
+      if (fixed.length > 0) {
+        log.error({ fields: fixed }, 'these settings need a restart; nothing was changed');
+        return;
+      }
+      this.useConfig(this.withServers(written));
+      this.written = written;
     } catch (error) {
-      log.error(
-        `configuration refused, the old one stays: ${error instanceof Error ? error.message : error}`,
-      );
+      log.error(`configuration refused, the old one stays: ${messageOf(error)}`);
       return;
     }
-    const fixed = differences(this.config, next);
-    if (fixed.length > 0) {
-      log.error({ fields: fixed }, 'these settings need a restart; nothing was changed');
-      return;
-    }
-    const names = this.config.trafficsets.map((trafficset) => trafficset.name);
-    const { dissectors } = this;
-    const network = this.options.networkSetup && !sameText(networkPlan(this.config), networkPlan(next));
-    this.config = next;
-    this.dissectors = nextDissectors;
-    log.level = next.logLevel;
-    this.reloading = true;
+    log.level = this.config.logLevel;
     try {
-      this.refollow();
-      this.sessions.follow(next.trafficsets);
-    } finally {
-      this.reloading = false;
+      await this.network?.reload(this.config);
+      await this.network?.serve(this.vips.state.routes);
+    } catch (error) {
+      log.error(`${messageOf(error)}; steering stays as it was`);
     }
-    if (this.plane !== null) {
-      const { sequence, retired } = this.plane.publishConfig(this.pathConfig());
-      this.metrics.retire(retired, names, dissectors);
-      for (const followed of this.followed.values()) {
-        if (followed.table !== null) followed.inUse.tell(sequence, followed.table.version);
-      }
-      for (const { name } of next.trafficsets) this.sessions.told(name, sequence);
-    }
-    if (network) {
-      try {
-        const network = await AppliedNetwork.prepare(networkPlan(next), networkStateFile(next));
-        await network.steer(networkPlan(next));
-        this.network = network;
-      } catch (error) {
-        log.error(`${error instanceof Error ? error.message : error}; steering stays as it was`);
-      }
-    }
+    await this.routes.update();
     log.info(
-      { trafficsets: next.trafficsets.map((trafficset) => trafficset.name) },
+      { trafficsets: this.config.trafficsets.map((trafficset) => trafficset.name) },
       'configuration reloaded',
     );
   }
 
-  private refollow(): void {
-    for (const [name, followed] of [...this.followed]) {
-      const trafficset = this.config.trafficsets.find((candidate) => candidate.name === name);
-      if (trafficset?.table === followed.follower.path) {
-        followed.follower.check(true);
-        continue;
-      }
-      followed.follower.close();
-      this.followed.delete(name);
-      if (trafficset !== undefined) this.follow(name, trafficset.table, followed);
+  /** @throws Error for people, before anything is changed */
+  private useConfig(next: NodeConfig): void {
+    const nextDissectors = dissectorsOf(next);
+    const vips = this.vips.under(next);
+    if ('reason' in vips) throw new Error(vips.message);
+    const names = this.config.trafficsets.map((trafficset) => trafficset.name);
+    const { dissectors } = this;
+    this.config = next;
+    this.dissectors = nextDissectors;
+    this.vips.use(vips);
+    this.reloading = true;
+    try {
+      this.tables.follow(next.trafficsets);
+      this.sessions.follow(next.trafficsets);
+    } finally {
+      this.reloading = false;
     }
-    for (const trafficset of this.config.trafficsets) {
-      if (!this.followed.has(trafficset.name)) this.follow(trafficset.name, trafficset.table);
+    if (this.plane === null) return;
+    const { sequence, retired } = this.plane.publishConfig(this.pathConfig());
+    this.metrics.retire(retired, names, dissectors);
+    for (const { name } of next.trafficsets) {
+      const table = this.tables.table(name);
+      if (table !== null) this.tables.told(name, sequence, table.version);
+      this.sessions.told(name, sequence);
     }
+    this.vips.told(sequence);
   }
 
-  private tables(): TableGauge[] {
-    const taken = this.plane?.taken ?? -1;
-    return [...this.followed].map(([trafficset, { inUse, table }]) => ({
-      trafficset,
-      version: inUse.get(taken),
-      buckets: table?.bucketCount ?? 0,
-    }));
+  /** Looks at itself, and does what follows from it. */
+  private check(): void {
+    this.cpu.tick();
+    this.selfCheck.look(this.config.tun.name, this.plane?.status ?? []);
+    void this.routes.update();
+    this.control?.presence.touch();
   }
 
   private health(): Health {
-    const missing = [...this.followed].filter(([, { table }]) => table === null).map(([name]) => name);
+    const missing = this.tables.missing();
+    const { problems } = this.selfCheck;
+    const versions = this.tables.gauges(this.taken).map(({ trafficset, version }) => [trafficset, version]);
     return {
-      ok: this.isUp && missing.length === 0,
+      ok: this.isUp && missing.length === 0 && problems.length === 0,
       detail: {
         server: this.config.name,
         up: this.isUp,
         workers: this.config.workers,
-        tables: Object.fromEntries(this.tables().map((table) => [table.trafficset, table.version])),
+        tables: Object.fromEntries(versions),
         ...(missing.length > 0 ? { withoutTable: missing } : {}),
+        ...(problems.length > 0 ? { problems } : {}),
+        ...(this.control === null ? {} : { store: this.control.contact.available }),
+        ...(this.config.routes === null ? {} : { routes: this.routes.state }),
       },
     };
   }
 
+  /** For the store. */
+  private state(): NodeState {
+    const { taken } = this;
+    return {
+      dip: this.config.dip,
+      healthy: this.health().ok,
+      tables: Object.fromEntries(
+        this.tables.gauges(taken).map(({ trafficset, version }) => [trafficset, version]),
+      ),
+      vips: Object.fromEntries(
+        this.vips.gauges(taken).map(({ trafficset, version }) => [trafficset, version]),
+      ),
+      cpu: this.cpu.ratio,
+      routes: this.routes.state,
+    };
+  }
+
+  /** What the router should know, or why nothing. */
+  private wantedRoutes(): readonly Prefix[] | string {
+    if (!this.isUp) return 'the node is not up';
+    const missing = this.tables.missing();
+    if (missing.length > 0) return `there is no table of ${missing.join(', ')}`;
+    const { problems } = this.selfCheck;
+    if (problems.length > 0) return problems.join('; ');
+    const { name } = this.config;
+    switch (this.control?.servers.wanted(name) ?? 'active') {
+      case 'drained':
+        return 'the server is drained';
+      case 'removed':
+        return 'the server was removed';
+      case 'unknown':
+        if (this.written.servers.some((server) => server.name === name)) break;
+        return 'the store has not said that there is this server';
+    }
+    return this.vips.state.announced;
+  }
+
   /**
-   * Takes everything down again: steering first, so that no packet is taken that nobody would read.
+   * Takes everything down again: routes first, then steering, so that no packet is taken that nobody would read.
    * @param options.asCrashed leave the network as a killed node leaves it
    */
   stop(options: { readonly asCrashed?: boolean } = {}): Promise<void> {
@@ -341,7 +488,12 @@ export class TwohopNode {
   private async stopNow(asCrashed: boolean): Promise<void> {
     const { log } = this.options;
     this.isUp = false;
-    for (const { follower } of this.followed.values()) follower.close();
+    if (this.timer !== null) clearInterval(this.timer);
+    this.control?.presence.touch();
+    await this.routes.withdraw('the node stops');
+    await this.announcer.stop();
+    await atMost(FAREWELL_MS, this.control?.sayFarewell());
+    this.tables.close();
     this.sessions.close();
     const failed = asCrashed ? [] : ((await this.network?.remove()) ?? []);
     for (const line of failed) log.warn(`could not be undone: ${line}`);
@@ -350,7 +502,24 @@ export class TwohopNode {
     this.admin = null;
     await this.plane?.stop();
     this.plane = null;
+    await atMost(
+      FAREWELL_MS,
+      Promise.all([this.tables.settled(), this.vips.settled(), this.control?.close()]),
+    );
   }
+}
+
+/** How long a node that stops waits for a store that does not answer. */
+const FAREWELL_MS = 1000;
+
+async function atMost(milliseconds: number, work: Promise<unknown> | undefined): Promise<void> {
+  const late = new AbortController();
+  await Promise.race([work, sleep(milliseconds, undefined, { signal: late.signal, ref: false })]);
+  late.abort();
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** By trafficset, what its dissector is called and why it drops packets. */
@@ -360,27 +529,4 @@ function dissectorsOf(config: NodeConfig): DissectorLabels[] {
     const { name, drops = [] } = createDissector(trafficset.dissector, context);
     return { name, drops };
   });
-}
-
-/** Settings that cannot change while the node runs, and do differ. */
-function differences(a: NodeConfig, b: NodeConfig): string[] {
-  const fixed = [
-    'name',
-    'dip',
-    'interface',
-    'tun',
-    'workers',
-    'steering',
-    'failureMode',
-    'admin',
-    'sender',
-  ] as const;
-  const changed: string[] = fixed.filter((field) => !sameText(a[field], b[field]));
-  if (a.underlay.port !== b.underlay.port) changed.push('underlay.port');
-  if (a.underlay.mtu !== b.underlay.mtu) changed.push('underlay.mtu');
-  return changed;
-}
-
-function sameText(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }

@@ -53,6 +53,8 @@ function main(init: WorkerInit, port: NonNullable<typeof parentPort>): void {
       state.trafficsets[message.index].useTable(ForwardingTable.fromShared(message.table));
     } else if (message.type === 'sessions') {
       state.trafficsets[message.index].useSessions(message.sessions);
+    } else if (message.type === 'vips') {
+      state.useVips(message.vips);
     } else if (message.type === 'config') {
       state = new PathState(message.path);
       const fresh = new PathCounters(state.trafficsets.length, message.counters);
@@ -73,6 +75,7 @@ function main(init: WorkerInit, port: NonNullable<typeof parentPort>): void {
       for (let entry = receiveMessageOnPort(port); entry !== undefined; entry = receiveMessageOnPort(port)) {
         take(entry.message);
       }
+      post({ type: 'taken', sequence: values[STATUS_INDEX.sequence] });
     }
     // The kernel's own drops cost a system call to read: asked for when there is time.
     if (loop.drain() === 0) values[STATUS_INDEX.gueKernelDrops] = gue.kernelDrops();

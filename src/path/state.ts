@@ -128,7 +128,7 @@ export class PathState {
   readonly underlayPrefixes: Uint32Array;
   private readonly network: number;
   private readonly mask: number;
-  readonly vips: VipMatcher;
+  vips: VipMatcher;
   readonly trafficsets: readonly TrafficsetState[];
   readonly icmpCopies: number;
   /** 1 when some trafficset follows fragments; and when some dissector changes what is delivered. */
@@ -151,6 +151,10 @@ export class PathState {
     this.icmpCopies = config.icmpCopies;
     this.followsFragments = this.trafficsets.some(({ followsFragments }) => followsFragments === 1) ? 1 : 0;
     this.alters = this.trafficsets.some(({ alters }) => alters === 1) ? 1 : 0;
+  }
+
+  useVips(vips: SharedVips): void {
+    this.vips = VipMatcher.fromShared(vips);
   }
 
   /** May this address send GUE to us? @param address as a number, signed or not */

@@ -1,0 +1,87 @@
+import { join } from 'node:path';
+import type { NodeConfig } from './config.js';
+import { AppliedNetwork } from './network.js';
+import type { NetworkPlan } from './network-setup.js';
+import { VipNetwork, type VipRoutes } from './vip-network.js';
+
+/** Where the way back from a node's network changes is kept, and what belongs to its other programs. */
+export const STATE_DIRECTORY = '/run/twohop';
+
+export function networkStateFile(config: NodeConfig): string {
+  return join(STATE_DIRECTORY, `${config.name}.network.json`);
+}
+
+export function networkPlan(config: NodeConfig): Omit<NetworkPlan, 'generation'> {
+  return {
+    tun: config.tun.name,
+    mtu: config.tun.mtu,
+    persistent: config.failureMode === 'closed',
+    interface: config.interface,
+    steering: config.steering,
+    vips: config.steer,
+    localRoutes: config.localRoutes,
+    stickyReplies: config.stickyReplies,
+    // VIPs of a family that the configuration does not have may come at run time.
+    bothFamilies: config.control.store !== null,
+  };
+}
+
+/** What a node changes about its server's network: for the VIPs of the configuration, and for those that come and go. */
+export class NodeNetwork {
+  private constructor(
+    private config: NodeConfig,
+    private applied: AppliedNetwork,
+    private readonly vips: VipNetwork,
+  ) {}
+
+  /** Makes the device. @throws NetworkSetupError */
+  static async prepare(config: NodeConfig): Promise<NodeNetwork> {
+    const applied = await AppliedNetwork.prepare(networkPlan(config), networkStateFile(config));
+    const { tun, interface: device, steering, localRoutes, stickyReplies } = config;
+    const vips = new VipNetwork(
+      { tun: tun.name, interface: device, steering, localRoutes, stickyReplies },
+      applied,
+    );
+    return new NodeNetwork(config, applied, vips);
+  }
+
+  /**
+   * Once the device has readers. @param routes of the VIPs that a copy of the store's has
+   * @throws NetworkSetupError
+   */
+  async steer(routes: VipRoutes): Promise<void> {
+    // Before what an earlier node left for them is removed.
+    await this.vips.serve(routes);
+    await this.applied.steer(networkPlan(this.config));
+  }
+
+  /** What is gone is no longer answered. @throws NetworkSetupError */
+  withdraw(routes: VipRoutes): Promise<void> {
+    return this.vips.withdraw(routes);
+  }
+
+  /** @throws NetworkSetupError */
+  serve(routes: VipRoutes): Promise<void> {
+    return this.vips.serve(routes);
+  }
+
+  /** Changes what the configuration sets up. @throws NetworkSetupError; the old set-up stays then */
+  async reload(next: NodeConfig): Promise<void> {
+    if (JSON.stringify(networkPlan(this.config)) === JSON.stringify(networkPlan(next))) return;
+    const applied = await AppliedNetwork.prepare(networkPlan(next), networkStateFile(next));
+    this.vips.adopt(applied);
+    await applied.steer(networkPlan(next));
+    this.applied = applied;
+    this.config = next;
+  }
+
+  /** After a start that failed: leaves what it found. */
+  abandon(): Promise<void> {
+    return this.applied.abandon();
+  }
+
+  /** @returns what could not be undone, as lines for a log */
+  remove(): Promise<string[]> {
+    return this.applied.remove();
+  }
+}
