@@ -34,7 +34,8 @@ interface Expected {
  * That server's redirector unwraps it and gives it to its kernel, which answers from the VIP straight to this node. So
  * an answer says that its node reads what comes, that its kernel has the VIP, and that its replies leave.
  *
- * IPv4 VIPs only: the underlay is IPv4, so that a reply from an IPv6 VIP would have no address to come back to.
+ * A server cannot check itself this way: its kernel refuses a request that comes in from its own address. IPv4 VIPs
+ * only: the underlay is IPv4, so that a reply from an IPv6 VIP would have no address to come back to.
  */
 export class TunnelEcho {
   private readonly expected = new Map<number, Expected>();
@@ -81,6 +82,12 @@ export class TunnelEcho {
     const vip = parseIpv4(monitor.vip);
     return ({ dip }, stop) =>
       new Promise<Outcome>((resolve, reject) => {
+        if (dip === this.options.dip) {
+          // Its kernel takes no packet from its own address that comes in by a device.
+          return reject(
+            new CannotCheck('no server can check itself through the tunnel: it needs another vantage'),
+          );
+        }
         const sequence = this.takeSequence();
         const token = randomBytes(TOKEN);
         const started = performance.now();
