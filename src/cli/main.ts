@@ -18,8 +18,11 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   node: async () => (await import('./node.js')).nodeCommand(),
   replay: async () => (await import('./replay.js')).replayCommand(),
   server: async () => (await import('./server.js')).serverCommand(),
+  status: async () => (await import('./status.js')).statusCommand(),
   table: async () => (await import('./table.js')).tableCommand(),
   testbed: async () => (await import('./testbed.js')).testbedCommand(),
+  top: async () => (await import('./top.js')).topCommand(),
+  vip: async () => (await import('./vip.js')).vipCommand(),
 };
 
 const program = new Command('twohop')

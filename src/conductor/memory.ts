@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { type ServerRecord, serverRecord } from '../store/records.js';
+import type { VipRanges } from '../store/vips.js';
 import { TableError } from '../table/errors.js';
 import type { ForwardingTable } from '../table/forwarding-table.js';
 import { readTableFile, replaceFile, writeTableFile } from '../table/table-file.js';
@@ -14,7 +15,7 @@ import type { Clock } from './clock.js';
  *
  * ```text
  * servers.json    records of servers/, by name
- * vips.json       values of vips/, by key, base64
+ * vips.json       VIP ranges that came at run time, by trafficset
  * NAME.table      forwarding table of a trafficset, as in table/snapshot.ts
  * NAME.json       when its buckets were changed, and the corrections of its servers
  * ```
@@ -32,7 +33,7 @@ export interface RememberedTable {
 /** Changes follow one another closely; files are written once for those of so many milliseconds. */
 const SAVE_AFTER_MS = 500;
 
-const vipsFile = z.record(z.string(), z.base64());
+const vipsFile = z.record(z.string(), z.object({ version: z.int(), ranges: z.array(z.string()) }));
 const serversFile = z.record(z.string(), serverRecord);
 const besideTable = z.object({
   version: z.int(),
@@ -43,8 +44,8 @@ const besideTable = z.object({
 
 export class Memory {
   readonly servers = new Map<string, ServerRecord>();
-  /** By key. */
-  readonly vips = new Map<string, Uint8Array>();
+  /** By trafficset. */
+  readonly vips = new Map<string, VipRanges>();
   readonly tables = new Map<string, RememberedTable>();
   private readonly unsaved = new Map<string, () => void>();
   private cancelSave: (() => void) | null = null;
@@ -68,8 +69,8 @@ export class Memory {
     for (const [name, record] of Object.entries(this.readJson('servers.json', serversFile) ?? {})) {
       this.servers.set(name, record);
     }
-    for (const [key, value] of Object.entries(this.readJson('vips.json', vipsFile) ?? {})) {
-      this.vips.set(key, Buffer.from(value, 'base64'));
+    for (const [trafficset, vips] of Object.entries(this.readJson('vips.json', vipsFile) ?? {})) {
+      this.vips.set(trafficset, { trafficset, ...vips });
     }
     for (const trafficset of trafficsets) this.loadTable(trafficset, this.directory);
   }
@@ -81,13 +82,14 @@ export class Memory {
     this.save('servers.json', () => JSON.stringify(Object.fromEntries(this.servers)));
   }
 
-  rememberVips(values: ReadonlyMap<string, Uint8Array>): void {
-    replaceAll(this.vips, values);
+  /** Never goes back to an earlier version. */
+  rememberVips(vips: VipRanges): void {
+    const known = this.vips.get(vips.trafficset);
+    if (known !== undefined && known.version >= vips.version) return;
+    this.vips.set(vips.trafficset, vips);
     this.save('vips.json', () =>
       JSON.stringify(
-        Object.fromEntries(
-          [...this.vips].map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
-        ),
+        Object.fromEntries([...this.vips].map(([name, { version, ranges }]) => [name, { version, ranges }])),
       ),
     );
   }

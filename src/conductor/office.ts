@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { encodeRecord, Keys, type StatusRecord } from '../store/records.js';
 import { MAX_VALUE, type Put, type Store, StoreError } from '../store/store.js';
 import { type Published, publishTable, readPublished } from '../store/tables.js';
+import { restoreVips } from '../store/vips.js';
 import { formatIpv4, parseIpv4 } from '../table/address.js';
 import type { ClusterConfig } from '../table/cluster.js';
 import { TableError } from '../table/errors.js';
@@ -162,14 +163,15 @@ export class Office {
     );
   }
 
-  private giveBack(): Promise<boolean> {
-    const { memory } = this.options;
+  private async giveBack(): Promise<boolean> {
+    const { memory, store } = this.options;
     const servers = [...memory.servers].map(([name, record]) => ({
       key: Keys.server(name),
       value: encodeRecord(record),
     }));
-    const vips = [...memory.vips].map(([key, value]) => ({ key, value }));
-    return this.put([...servers, ...vips]);
+    if (!(await this.put(servers))) return false;
+    for (const vips of memory.vips.values()) await restoreVips(store, vips);
+    return true;
   }
 
   /** @returns whether all were written, and are seen */

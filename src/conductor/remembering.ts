@@ -1,8 +1,9 @@
 import type { Logger } from 'pino';
-import { decodeRecord, Keys } from '../store/records.js';
+import { decodeRecord } from '../store/records.js';
 import { type Entry, type Following, type Store, StoreError } from '../store/store.js';
 import { TableKeys, tableHead } from '../store/table-head.js';
 import { type Published, readPublished } from '../store/tables.js';
+import { followVips } from '../store/vips.js';
 import type { Clock } from './clock.js';
 import type { Memory, RememberedTable } from './memory.js';
 import type { Observed } from './observed.js';
@@ -24,7 +25,6 @@ const READ_AFTER_MS = 500;
 export class Remembering {
   /** By trafficset; null: there is none. Absent: nothing was told yet. */
   readonly heads = new Map<string, SeenHead | null>();
-  private readonly vips = new Map<string, Uint8Array>();
   private readonly following: Following[] = [];
   private cancel: (() => void) | null = null;
   private reading = false;
@@ -44,7 +44,16 @@ export class Remembering {
   /** Resolves when everything has been told once. */
   async follow(): Promise<void> {
     const heads = this.trafficsets().map((name) => this.followHead(name));
-    await Promise.all([...heads, this.followVips()]);
+    this.following.push(
+      followVips(this.store, {
+        vips: (vips) => this.memory.rememberVips(vips),
+        refused: (trafficset, reason, message) => {
+          // After a loss of data, that is what is being put right.
+          if (reason === 'damaged') this.log.error({ trafficset }, message);
+        },
+      }),
+    );
+    await Promise.all(heads);
   }
 
   close(): void {
@@ -89,29 +98,6 @@ export class Remembering {
     });
   }
 
-  private followVips(): Promise<void> {
-    return new Promise((resolve) => {
-      this.following.push(
-        this.store.follow(Keys.vips, {
-          reset: ({ entries }) => {
-            this.vips.clear();
-            for (const { key, value } of entries) this.vips.set(key, value);
-            this.soon();
-            resolve();
-          },
-          changes: (changes) => {
-            for (const change of changes) {
-              if (change.type === 'put') this.vips.set(change.entry.key, change.entry.value);
-              else this.vips.delete(change.key);
-            }
-            this.soon();
-          },
-          available: () => {},
-        }),
-      );
-    });
-  }
-
   private async read(): Promise<void> {
     if (this.reading) return this.soon();
     this.reading = true;
@@ -124,7 +110,6 @@ export class Remembering {
       });
       if (stepBack || heads.every(([, version]) => version === null)) return;
       this.memory.rememberServers(this.observed.servers.known);
-      this.memory.rememberVips(this.vips);
     } catch (error) {
       // Who leads tells of damage; and a store that is away is told of elsewhere.
       if (!(error instanceof StoreError)) throw error;
