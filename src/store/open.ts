@@ -1,4 +1,5 @@
 import { parseStoreAddress } from './address.js';
+import { FileStore } from './file.js';
 import { type Store, StoreError } from './store.js';
 
 /**
@@ -10,5 +11,6 @@ import { type Store, StoreError } from './store.js';
  */
 export async function openStore(address: string): Promise<Store> {
   const parsed = parseStoreAddress(address);
+  if (parsed.type === 'file') return FileStore.open(parsed.directory);
   throw new StoreError('unavailable', `${parsed.type} stores are not there yet`);
 }
