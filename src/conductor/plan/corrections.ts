@@ -9,6 +9,20 @@ import type { BalanceSettings } from './types.js';
 /** As far as the bounds force corrections away from where they balance, the others make up for it in so many rounds. */
 const ROUNDS = 8;
 
+/** Arrays are by number of the server. */
+export interface CorrectOptions {
+  readonly fleet: Fleet;
+  readonly settings: BalanceSettings;
+  /** Before; not changed. */
+  readonly corrections: Float64Array;
+  /** Shares that they give, in buckets. */
+  readonly exact: Float64Array;
+  /** In how many buckets each server gets new flows. */
+  readonly has: Uint32Array;
+  /** By name. */
+  readonly loads: ReadonlyMap<string, number>;
+}
+
 /**
  * One balance step.
  *
@@ -16,19 +30,9 @@ const ROUNDS = 8;
  * server whose table has not followed yet in the direction in which its load points is not corrected further that way,
  * since its load says nothing about the correction (the loop would wind up and overshoot).
  *
- * @param corrections before, by number; not changed
- * @param exact shares that they give
- * @param has in how many buckets each server gets new flows
  * @returns the corrections after; the same array when nothing changed
  */
-export function correct(
-  fleet: Fleet,
-  settings: BalanceSettings,
-  corrections: Float64Array,
-  exact: Float64Array,
-  has: Uint32Array,
-  loads: ReadonlyMap<string, number>,
-): Float64Array {
+export function correct({ fleet, settings, corrections, exact, has, loads }: CorrectOptions): Float64Array {
   const pools = new Map<string, Sample[]>();
   for (let server = 1; server < fleet.size; server++) {
     const load = loads.get(fleet.names[server]);

@@ -1,6 +1,6 @@
 import { formatIpv4 } from '../../table/address.js';
 import { holderOf, newcomerOf } from './rows.js';
-import type { HopScheme, Move, MoveKind, Plan, PlannerState, Rule } from './types.js';
+import type { HopScheme, Move, MoveKind, Plan, PlannerState } from './types.js';
 
 /** Plans in words and figures. */
 
@@ -12,26 +12,38 @@ const KIND_WORDS: Readonly<Record<MoveKind, string>> = {
   clear: 'cleared',
 };
 
-/** Of these, a line for each server that loses new flows; of `join` for each that gets them; of the others one. */
-const BY_DONOR: ReadonlySet<Rule> = new Set(['drain', 'health', 'gone']);
+/** More servers than this are told in one line together. */
+const MOST_LINES = 8;
 
 /**
- * One line for what each rule did to each server that it is about:
- * `drain: 1024 buckets from s1 to s2, s3, s4: 700 swaps, 324 handovers; nothing breaks`.
+ * What each rule did, a line for each server that it is about: `drain: 1024 buckets from s1 to s2, s3, s4: 700 swaps, 324
+ * handovers; nothing breaks`. About many servers there is one line.
  *
  * @param names of servers by DIP; one without a name is told by its address
  */
 export function describeMoves({ moves }: Plan, names: ReadonlyMap<number, string>): string[] {
-  const groups = new Map<string, Move[]>();
-  for (const move of moves) {
-    const about = BY_DONOR.has(move.rule) ? move.from : move.rule === 'join' ? move.to : 0;
-    const key = `${move.rule} ${move.kind === 'clear'} ${about}`;
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [move]);
-    else group.push(move);
-  }
   const name = (dip: number) => names.get(dip) ?? formatIpv4(dip);
-  return [...groups.values()].map((group) => describeGroup(group, name));
+  const rules = groupBy(moves, ({ rule, kind }) => `${rule} ${kind === 'clear'}`);
+  return rules.flatMap((rule) => {
+    const servers = groupBy(rule, serverOf);
+    return (servers.length > MOST_LINES ? [rule] : servers).map((group) => describeGroup(group, name));
+  });
+}
+
+/** Whom a move is about; 0 where it is about nobody more than others. */
+function serverOf({ rule, from, to }: Move): number {
+  if (rule === 'join') return to;
+  return rule === 'weight' || rule === 'balance' ? 0 : from;
+}
+
+function groupBy<Value, Key>(values: readonly Value[], keyOf: (value: Value) => Key): Value[][] {
+  const groups = new Map<Key, Value[]>();
+  for (const value of values) {
+    const group = groups.get(keyOf(value));
+    if (group === undefined) groups.set(keyOf(value), [value]);
+    else group.push(value);
+  }
+  return [...groups.values()];
 }
 
 function describeGroup(group: readonly Move[], name: (dip: number) => string): string {

@@ -1,5 +1,6 @@
 import { formatIpv4 } from '../../table/address.js';
 import { TableError } from '../../table/errors.js';
+import { AddressNumbers } from './numbers.js';
 import type { BalanceSettings, PlannedServer, PlannerState } from './types.js';
 
 /**
@@ -30,8 +31,7 @@ export class Fleet {
   readonly pools: string[] = [''];
   /** How many serve. */
   readonly serving: number;
-  /** Keys are addresses as int32, which V8 keeps as small integers. */
-  private readonly numbers = new Map<number, number>([[0, 0]]);
+  private readonly numbers = new AddressNumbers();
 
   /** @throws TableError `duplicate-server`, `bad-address`, `bad-weight` */
   constructor(servers: readonly PlannedServer[], settings: BalanceSettings) {
@@ -52,11 +52,12 @@ export class Fleet {
 
   /** The number of a server by its address; one that nobody listed is gone. */
   numberOf(dip: number): number {
-    return this.numbers.get(dip | 0) ?? this.add(dip, '', Place.Gone, 0, '');
+    if (dip === 0) return 0;
+    return this.numbers.get(dip) || this.add(dip, '', Place.Gone, 0, '');
   }
 
   has(dip: number): boolean {
-    return this.numbers.has(dip | 0);
+    return this.numbers.get(dip) !== 0;
   }
 
   /** For people. */
@@ -71,7 +72,7 @@ export class Fleet {
     this.places.push(place);
     this.weights.push(weight);
     this.pools.push(pool);
-    this.numbers.set(dip | 0, number);
+    this.numbers.add(dip, number);
     return number;
   }
 }

@@ -1,9 +1,10 @@
+import { apportion } from '../../table/apportion.js';
 import { TableError } from '../../table/errors.js';
 import { ForwardingTable, newSlots } from '../../table/forwarding-table.js';
 import { shuffle } from '../../table/random.js';
 import { Fleet } from './fleet.js';
 import { repeatNumbers, writeRow } from './rows.js';
-import { exactTargets, wholeTargets } from './targets.js';
+import { exactTargets } from './targets.js';
 import type { BalanceSettings, PlannedServer, PlannerState } from './types.js';
 
 /** First tables, and the way between a planner's state and a table. */
@@ -50,7 +51,7 @@ export function initialState(options: InitialOptions): PlannerState {
   }
   const ones = new Float64Array(fleet.size).fill(1);
   const exact = exactTargets(fleet, settings, ones, buckets);
-  const shares = wholeTargets(exact, new Uint32Array(fleet.size), buckets);
+  const shares = Uint32Array.from(apportion(buckets, [...exact]));
   const newcomers = shuffle(repeatNumbers(shares), seed);
   const filled = fillHolders && settings.scheme !== 'single';
   const holders = filled ? drawHolders(newcomers, seed + 1) : new Uint32Array(buckets);

@@ -1,5 +1,6 @@
-/** Bits of one pass of the sort. */
-const DIGIT = 16;
+/** Three passes of 11 bits cover the 32 bits of a time; their counters are few enough for small tables. */
+const DIGIT = 11;
+const PASSES = 3;
 
 /**
  * Buckets by the time of their last change, the oldest first; those of the same time in the order given. A radix sort:
@@ -8,10 +9,13 @@ const DIGIT = 16;
  * @param buckets is used as scratch space
  */
 export function oldestFirst(buckets: Uint32Array, changedAt: Uint32Array): Uint32Array {
-  const other = new Uint32Array(buckets.length);
-  sortByDigit(buckets, other, changedAt, 0);
-  sortByDigit(other, buckets, changedAt, DIGIT);
-  return buckets;
+  let from = buckets;
+  let to: Uint32Array = new Uint32Array(buckets.length);
+  for (let pass = 0; pass < PASSES; pass++) {
+    sortByDigit(from, to, changedAt, pass * DIGIT);
+    [from, to] = [to, from];
+  }
+  return from;
 }
 
 function sortByDigit(from: Uint32Array, to: Uint32Array, changedAt: Uint32Array, shift: number): void {

@@ -1,10 +1,8 @@
 import { newSlots } from '../../table/forwarding-table.js';
 import { type Fleet, Place } from './fleet.js';
-import { holderOf, newcomerOf, writeRow } from './rows.js';
-import type { BalanceSettings, Move, MoveKind, PlannerState, PlanStep, Rule } from './types.js';
-
-const RULES: readonly Rule[] = ['gone', 'health', 'drain', 'join', 'weight', 'balance'];
-const KINDS: readonly MoveKind[] = ['swap', 'handover', 'replace', 'move', 'clear'];
+import { MoveLog } from './move-log.js';
+import { writeRow } from './rows.js';
+import type { BalanceSettings, MoveKind, PlannerState, PlanStep, Rule } from './types.js';
 
 /** Planned changes are bounded by what happened in the last so many seconds. */
 export const WINDOW = 60;
@@ -24,32 +22,30 @@ export class TableWork {
   readonly has: Uint32Array;
   /** When each bucket was changed last before this step; never in the future. */
   readonly changedAt: Uint32Array;
-  /** Buckets that were changed in the last {@link WINDOW} seconds, those of this step included. */
+  /** How many buckets were changed in the last {@link WINDOW} seconds, those of this step included. */
   recent = 0;
+  readonly log: MoveLog;
   private readonly touched: Uint8Array;
-  private readonly counts = new Map<number, number>();
 
+  /** Makes known to the fleet whoever stands in the table. */
   constructor(
     private readonly state: PlannerState,
     private readonly fleet: Fleet,
     private readonly settings: BalanceSettings,
     private readonly step: PlanStep,
   ) {
-    const { scheme } = settings;
-    const { slots } = state;
-    const buckets = slots.length / 2;
+    const buckets = state.slots.length / 2;
     this.buckets = buckets;
     this.newcomer = new Uint32Array(buckets);
     this.holder = new Uint32Array(buckets);
     this.touched = new Uint8Array(buckets);
-    for (let bucket = 0; bucket < buckets; bucket++) {
-      this.newcomer[bucket] = fleet.numberOf(newcomerOf(scheme, slots, bucket));
-      this.holder[bucket] = fleet.numberOf(holderOf(scheme, slots, bucket));
-    }
+    this.readSlots();
     this.has = new Uint32Array(fleet.size);
-    for (const server of this.newcomer) this.has[server]++;
+    for (let bucket = 0; bucket < buckets; bucket++) this.has[this.newcomer[bucket]]++;
     this.changedAt = notAfter(state.changedAt, step.now);
-    for (const time of this.changedAt) if (time > step.now - WINDOW) this.recent++;
+    const opened = step.now - WINDOW;
+    for (let bucket = 0; bucket < buckets; bucket++) if (this.changedAt[bucket] > opened) this.recent++;
+    this.log = new MoveLog(fleet);
   }
 
   /** Whether the bucket was changed in the last {@link WINDOW} seconds or in this step. */
@@ -62,32 +58,25 @@ export class TableWork {
     return this.touched[bucket] === Touched.NewcomerChanged;
   }
 
-  /** Seconds since the last change before this step. */
-  age(bucket: number): number {
-    return this.step.now - this.changedAt[bucket];
+  /** Whether its holder has kept its old flows for long enough to be pushed out by a planned change. */
+  isAged(bucket: number): boolean {
+    return this.step.now - this.changedAt[bucket] >= this.settings.minHolderAge;
+  }
+
+  /** Whether the newcomer changes without pushing anybody out. */
+  isFree(bucket: number): boolean {
+    const { places } = this.fleet;
+    return places[this.holder[bucket]] === Place.Gone || places[this.newcomer[bucket]] === Place.Gone;
   }
 
   /** New flows of a bucket go to another server. The one that got them becomes holder, if it still may have any. */
   give(bucket: number, to: number, rule: Rule): void {
     const from = this.newcomer[bucket];
-    const holder = this.holder[bucket];
-    const { places } = this.fleet;
-    let kind: MoveKind;
-    if (this.settings.scheme === 'single') {
-      kind = 'move';
-    } else if (places[from] === Place.Gone) {
-      // Nothing is kept of it; a holder stays where it is, or moves up.
-      kind = 'move';
-      if (holder === to || places[holder] === Place.Gone) this.holder[bucket] = 0;
-    } else {
-      kind = holder === to ? 'swap' : places[holder] === Place.Gone ? 'handover' : 'replace';
-      this.holder[bucket] = from;
-    }
+    this.log.add(rule, this.exchange(bucket, to), from, to);
     this.newcomer[bucket] = to;
     this.has[from]--;
     this.has[to]++;
     this.touch(bucket, Touched.NewcomerChanged);
-    this.count(rule, kind, from, to);
   }
 
   /** Takes holders that are gone out of their slots. */
@@ -98,31 +87,32 @@ export class TableWork {
       if (holder === 0 || places[holder] !== Place.Gone) continue;
       this.holder[bucket] = 0;
       this.touch(bucket, Touched.HolderLeft);
-      this.count('gone', 'clear', holder, 0);
+      this.log.add('gone', 'clear', holder, 0);
     }
   }
 
-  /** The earliest time at which a bucket is no longer recent, or `now` when none is. */
+  /** The next time at which a bucket is no longer recent. */
   windowOpensAt(): number {
-    let oldest = this.step.now + 1;
-    for (const time of this.changedAt) {
-      if (time > this.step.now - WINDOW && time < oldest) oldest = time;
-    }
-    return Math.min(oldest, this.step.now) + WINDOW;
-  }
-
-  changed(): Uint32Array {
-    let size = 0;
-    for (const touched of this.touched) if (touched !== Touched.No) size++;
-    const changed = new Uint32Array(size);
-    let next = 0;
+    const { changedAt, step } = this;
+    let oldest = step.now;
     for (let bucket = 0; bucket < this.buckets; bucket++) {
-      if (this.touched[bucket] !== Touched.No) changed[next++] = bucket;
+      const time = changedAt[bucket];
+      if (time > step.now - WINDOW && time < oldest) oldest = time;
     }
-    return changed;
+    return oldest + WINDOW;
   }
 
-  /** The state after the step. */
+  /** Numbers of the changed buckets, ascending. */
+  changed(): Uint32Array {
+    const changed = new Uint32Array(this.buckets);
+    let count = 0;
+    for (let bucket = 0; bucket < this.buckets; bucket++) {
+      if (this.touched[bucket] !== Touched.No) changed[count++] = bucket;
+    }
+    return changed.slice(0, count);
+  }
+
+  /** The state after the step. What did not change is shared with the state before. */
   stateWith(changed: Uint32Array, corrections: PlannerState['corrections']): PlannerState {
     const { state, fleet, changedAt } = this;
     if (changed.length === 0) {
@@ -141,42 +131,46 @@ export class TableWork {
     return { version: state.version + 1, slots, changedAt: times, corrections };
   }
 
-  moves(): Move[] {
-    const { dips } = this.fleet;
-    const size = this.fleet.size;
-    return [...this.counts]
-      .map(([key, buckets]) => ({ key, buckets }))
-      .sort((a, b) => a.key - b.key)
-      .map(({ key, buckets }) => {
-        const pair = key % (size * size);
-        const ruleAndKind = (key - pair) / (size * size);
-        return {
-          rule: RULES[Math.floor(ruleAndKind / KINDS.length)],
-          kind: KINDS[ruleAndKind % KINDS.length],
-          from: dips[Math.floor(pair / size)],
-          to: dips[pair % size],
-          buckets,
-        };
-      });
+  /** As `newcomerOf` and `holderOf` say, in one go. */
+  private readSlots(): void {
+    const { slots } = this.state;
+    const { fleet, newcomer, holder } = this;
+    const { scheme } = this.settings;
+    for (let bucket = 0; bucket < this.buckets; bucket++) {
+      const first = fleet.numberOf(slots[2 * bucket]);
+      const second = scheme === 'single' ? 0 : fleet.numberOf(slots[2 * bucket + 1]);
+      const switched = scheme === 'switched' && second !== 0;
+      newcomer[bucket] = switched ? second : first;
+      holder[bucket] = switched ? first : second;
+    }
+  }
+
+  /** Sets the holder for a newcomer that is about to come. */
+  private exchange(bucket: number, to: number): MoveKind {
+    const { places } = this.fleet;
+    const from = this.newcomer[bucket];
+    const holder = this.holder[bucket];
+    if (this.settings.scheme === 'single') return 'move';
+    if (places[from] === Place.Gone) {
+      // Nothing is kept of it: a holder stays where it is, or moves up.
+      if (holder === to || places[holder] === Place.Gone) this.holder[bucket] = 0;
+      return 'move';
+    }
+    this.holder[bucket] = from;
+    if (holder === to) return 'swap';
+    return places[holder] === Place.Gone ? 'handover' : 'replace';
   }
 
   private touch(bucket: number, touched: number): void {
     if (!this.isRecent(bucket)) this.recent++;
     this.touched[bucket] = touched;
   }
-
-  private count(rule: Rule, kind: MoveKind, from: number, to: number): void {
-    const size = this.fleet.size;
-    const ruleAndKind = RULES.indexOf(rule) * KINDS.length + KINDS.indexOf(kind);
-    const key = (ruleAndKind * size + from) * size + to;
-    this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
-  }
 }
 
 /** A clock that once ran ahead must not make buckets young for ever. Copies only when there is something to correct. */
 function notAfter(times: Uint32Array, now: number): Uint32Array {
-  for (const time of times) {
-    if (time > now) return times.map((value) => Math.min(value, now));
+  for (let at = 0; at < times.length; at++) {
+    if (times[at] > now) return times.map((time) => Math.min(time, now));
   }
   return times;
 }

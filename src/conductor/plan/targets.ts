@@ -33,31 +33,6 @@ export function exactTargets(
   return exact;
 }
 
-/**
- * Whole numbers next to the exact ones, adding up to the table. A server that has one of the two numbers next to its
- * share keeps it if it can: so that a table that follows its targets is left alone.
- *
- * @param has in how many buckets each server gets new flows now
- */
-export function wholeTargets(exact: Float64Array, has: Uint32Array, buckets: number): Uint32Array {
-  const whole = new Uint32Array(exact.length);
-  let missing = buckets;
-  for (let server = 1; server < exact.length; server++) {
-    whole[server] = Math.min(Math.max(has[server], Math.floor(exact[server])), Math.ceil(exact[server]));
-    missing -= whole[server];
-  }
-  // Whoever is nearest to the other number changes to it. The order does not depend on what servers have, so that a plan
-  // that is made in several steps goes to one and the same end.
-  const step = Math.sign(missing);
-  const movable = [...whole.keys()].filter((server) =>
-    step > 0 ? whole[server] < exact[server] : whole[server] > exact[server],
-  );
-  const remainder = (server: number) => exact[server] - Math.floor(exact[server]);
-  movable.sort((a, b) => step * (remainder(b) - remainder(a)) || a - b);
-  for (const server of movable.slice(0, Math.abs(missing))) whole[server] += step;
-  return whole;
-}
-
 /** What each server should have by its weight, its pool and its correction: buckets (not whole), by name. */
 export function targets(
   buckets: number,
