@@ -33,7 +33,8 @@ export class Observed {
   readonly conductors: Records<z.output<typeof conductorRecord>>;
   /** Whether the store can be reached, as far as is known. */
   available = true;
-  private readonly presence = new Map<string, number>();
+  /** By server: what its node said last of its health, and at what time of {@link looking}. */
+  private readonly heard = new Map<string, { healthy: boolean; at: number }>();
   private readonly looking: Stopwatch;
 
   constructor(
@@ -51,11 +52,10 @@ export class Observed {
     this.nodes = new Records(Keys.nodes, nodeRecord, log, {
       changed: () => events.changed('nodes'),
       put: (name, record, before, isNews) => {
-        this.presence.delete(name);
+        this.heard.set(name, { healthy: record.healthy, at: this.looking.seconds });
         if (isNews || (before !== undefined && before.sequence !== record.sequence))
           events.report(name, record);
       },
-      gone: (name) => this.presence.set(name, this.looking.seconds),
       available: (available) => {
         this.available = available;
         if (available) this.looking.run();
@@ -79,10 +79,9 @@ export class Observed {
   presenceOf(servers: Iterable<string>): Map<string, Presence> {
     const presence = new Map<string, Presence>();
     for (const server of servers) {
-      const record = this.nodes.known.get(server);
-      const healthy = record?.healthy ?? false;
-      const goneAt = this.nodes.present.has(server) ? null : (this.presence.get(server) ?? 0);
-      presence.set(server, { healthy, absentFor: goneAt === null ? 0 : this.looking.seconds - goneAt });
+      const { healthy = null, at = 0 } = this.heard.get(server) ?? {};
+      const absentFor = this.nodes.present.has(server) ? 0 : this.looking.seconds - at;
+      presence.set(server, { healthy, absentFor });
     }
     return presence;
   }
@@ -110,7 +109,6 @@ interface RecordEvents<Shape> {
   changed(): void;
   /** @param isNews false when it may have been there for any time */
   put?(name: string, record: Shape, before: Shape | undefined, isNews: boolean): void;
-  gone?(name: string): void;
   available?(available: boolean): void;
 }
 
@@ -183,7 +181,6 @@ export class Records<Shape> {
     this.present.delete(name);
     this.damaged.delete(name);
     this.known.delete(name);
-    this.events.gone?.(name);
   }
 
   private nameOf(key: string): string {

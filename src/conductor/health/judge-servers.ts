@@ -1,4 +1,4 @@
-import type { HealthRecord } from '../../store/records.js';
+import type { HealthRecord, MonitorResult } from '../../store/records.js';
 import type { ClusterConfig } from '../../table/cluster.js';
 import type { MonitorGroupConfig } from '../../table/control.js';
 import { judgeGroup, type Verdict } from './group.js';
@@ -12,11 +12,12 @@ import { judgeQuorum } from './quorum.js';
 
 /** What the store knows of a node. */
 export interface Presence {
-  /** As it said last. */
-  readonly healthy: boolean;
+  /** As it said last; null when it never said anything. */
+  readonly healthy: boolean | null;
   /**
-   * Seconds for which the store has not had its record; 0 while it has. The time in which the store itself was not to
-   * be reached does not count, and for a node that was never there it counts from when the conductor began to look.
+   * Seconds since it was heard of, when the store does not have its record; 0 while it has. The time in which the store
+   * itself was not to be reached does not count, and for a node that was never heard of it counts from when the
+   * conductor began to look.
    */
   readonly absentFor: number;
 }
@@ -46,10 +47,11 @@ export function judgeServers(
   const groupOf = (name: string | null) => groups.find((one) => one.name === name) ?? null;
   const nodeGroup = groupOf(conductor.node_health ?? null);
   const serviceGroup = groupOf(group);
+  const seen = byServer(reports);
   return servers.map((server) => {
     const levels = [judgePresence(presence.get(server), conductor.node_absence_seconds, nodeGroup !== null)];
-    if (nodeGroup !== null) levels.push(judgeByVantages(nodeGroup, server, reports));
-    const service = serviceGroup === null ? null : judgeByVantages(serviceGroup, server, reports);
+    if (nodeGroup !== null) levels.push(judgeByVantages(nodeGroup, server, seen.get(server)));
+    const service = serviceGroup === null ? null : judgeByVantages(serviceGroup, server, seen.get(server));
     if (service !== null) levels.push(service);
     const decisive =
       levels.find(({ up }) => up === false) ?? levels.find(({ up }) => up === null) ?? levels[0];
@@ -64,27 +66,36 @@ export function judgeServers(
  */
 function judgePresence(presence: Presence | undefined, absence: number, watched: boolean): Verdict {
   const latency = null;
-  const absent = presence === undefined || presence.absentFor > absence;
-  if (watched && absent) return { up: true, why: '', latency };
-  if (presence === undefined) return { up: null, why: 'the store has not heard of its node yet', latency };
-  if (absent) {
-    return { up: false, why: `the store has not heard of its node for ${absence} s`, latency };
+  if (presence !== undefined && presence.absentFor <= absence && presence.healthy === false) {
+    return { up: false, why: 'its node reports itself unhealthy', latency };
   }
-  if (!presence.healthy) return { up: false, why: 'its node reports itself unhealthy', latency };
-  return { up: true, why: '', latency };
+  const present = presence !== undefined && presence.absentFor === 0;
+  if (present || watched) return { up: true, why: '', latency };
+  if (presence === undefined || presence.absentFor <= absence) {
+    // It restarts, or has not come yet.
+    return { up: null, why: 'the store does not have its node at the moment', latency };
+  }
+  return { up: false, why: `the store has not heard of its node for ${absence} s`, latency };
+}
+
+/** Results by monitor, by vantage. */
+type Seen = ReadonlyMap<string, ReadonlyMap<string, MonitorResult>>;
+
+/** Turned around once, so that a judgement costs what there is in reports, and not servers times vantages. */
+function byServer(reports: ReadonlyMap<string, HealthRecord>): ReadonlyMap<string, Seen> {
+  const seen = new Map<string, Map<string, ReadonlyMap<string, MonitorResult>>>();
+  for (const [vantage, { results }] of reports) {
+    for (const [server, own] of Object.entries(results)) {
+      const vantages = seen.get(server) ?? new Map();
+      seen.set(server, vantages.set(vantage, new Map(Object.entries(own))));
+    }
+  }
+  return seen;
 }
 
 /** A server's own report of itself counts only where there is no other: what it sees is not what others reach. */
-function judgeByVantages(
-  group: MonitorGroupConfig,
-  server: string,
-  reports: ReadonlyMap<string, HealthRecord>,
-): Verdict {
-  const verdicts = new Map<string, Verdict>();
-  for (const [vantage, { results }] of reports) {
-    const own = results[server];
-    if (own !== undefined) verdicts.set(vantage, judgeGroup(group, new Map(Object.entries(own))));
-  }
+function judgeByVantages(group: MonitorGroupConfig, server: string, seen: Seen = new Map()): Verdict {
+  const verdicts = new Map([...seen].map(([vantage, results]) => [vantage, judgeGroup(group, results)]));
   const others = new Map([...verdicts].filter(([vantage]) => vantage !== server));
   const anyOther = [...others.values()].some(({ up }) => up !== null);
   return judgeQuorum(anyOther ? others : verdicts);

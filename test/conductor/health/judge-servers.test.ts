@@ -64,13 +64,23 @@ describe('a server', () => {
     expect(judge({ seen: {}, presence: { healthy: false, absentFor: 0 } }).up).toBe(false);
   });
 
-  it('is down when the store has not heard of its node for longer than it may', () => {
+  it('is down when the store has not heard of its node for longer than it may, and not known before', () => {
     const seen = { s2: { http: up() } };
-    expect(judge({ seen, presence: { healthy: true, absentFor: 3 } }).up).toBe(true);
+    expect(judge({ seen, presence: { healthy: true, absentFor: 3 } })).toMatchObject({
+      up: null,
+      why: 'the store does not have its node at the moment',
+    });
+    expect(judge({ seen, presence: { healthy: null, absentFor: 3 } }).up).toBeNull();
     expect(judge({ seen, presence: { healthy: true, absentFor: 3.1 } })).toMatchObject({
       up: false,
       why: 'the store has not heard of its node for 3 s',
     });
+    expect(judge({ seen, presence: { healthy: null, absentFor: 3.1 } }).up).toBe(false);
+  });
+
+  it('is down as soon as its node has said so and gone', () => {
+    const seen = { s2: { http: up() } };
+    expect(judge({ seen, presence: { healthy: false, absentFor: 0.5 } }).up).toBe(false);
   });
 
   it('is not known when the store has never heard of its node', () => {
@@ -96,6 +106,10 @@ describe('a server whose node is watched by a group of monitors', () => {
 
   it('stays up when only the store does not hear of it', () => {
     const seen = { s2: { gue: up(1), http: up(9) } };
+    for (const absentFor of [0.5, 60]) {
+      expect(judge({ seen, nodeHealth: 'path', presence: { healthy: true, absentFor } }).up).toBe(true);
+      expect(judge({ seen, nodeHealth: 'path', presence: { healthy: null, absentFor } }).up).toBe(true);
+    }
     const verdict = judge({ seen, nodeHealth: 'path', presence: { healthy: true, absentFor: 60 } });
     expect(verdict).toMatchObject({ up: true, latency: 9 });
     expect(judge({ seen, nodeHealth: 'path', presence: null }).up).toBe(true);
