@@ -38,7 +38,9 @@ export interface LineChart extends ChartTexts {
   readonly series: readonly Series[];
   readonly marks?: readonly Mark[];
   readonly band?: Band;
-  /** Range of y; what is not given comes from the data. */
+  /** Ranges of the axes; what is not given comes from the data. */
+  readonly xMin?: number;
+  readonly xMax?: number;
   readonly yMin?: number;
   readonly yMax?: number;
   /** For y over many powers of ten; all y must be above 0 then. */

@@ -38,8 +38,8 @@ export async function lineChartSvg(chart: LineChart, size: SvgSize = DEFAULT_SIZ
     xAxis: {
       ...axis(chart.xName),
       type: 'value',
-      min: Math.min(...xs),
-      max: Math.max(...xs),
+      min: chart.xMin ?? Math.min(...xs),
+      max: chart.xMax ?? Math.max(...xs),
       ...(chart.xStep === undefined ? {} : { interval: chart.xStep }),
       nameLocation: 'middle',
       nameGap: 30,

@@ -25,7 +25,10 @@ const COLORS: readonly { readonly name: AnsiColor; readonly code: number }[] = [
 const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
 const LEAST_COLUMNS = 30;
 
-/** @returns lines without a newline at the end; empty when no series has points */
+/**
+ * The x axis reaches from the first to the last point that is drawn; `xMin` and `xMax` leave out points only.
+ * @returns lines without a newline at the end; empty when no series has points
+ */
 export function lineChartText(chart: LineChart, options: TerminalOptions = {}): string {
   const { columns = 80, rows = 14, color = false } = options;
   const series = chart.series.filter(({ points }) => points.length > 0);
@@ -40,8 +43,8 @@ export function lineChartText(chart: LineChart, options: TerminalOptions = {}): 
   const xLabel = chart.formatX ?? ((x: number) => String(x));
   const margin = Math.max(...yTicks.map((tick) => yLabel(tick).length)) + 3;
   const width = Math.max(LEAST_COLUMNS, columns) - margin - 2;
-  const low = Math.min(...all.map(([x]) => x));
-  const high = Math.max(...all.map(([x]) => x));
+  const low = chart.xMin ?? Math.min(...all.map(([x]) => x));
+  const high = chart.xMax ?? Math.max(...all.map(([x]) => x));
   // The library leaves out points outside of the range, and draws a line through where they were.
   const [bottom, top] = [yTicks[0], yTicks[yTicks.length - 1]];
   const lines = series.map(({ points }) =>
@@ -122,6 +125,7 @@ function onePerColumn(
   const sums = new Float64Array(columns);
   const counts = new Uint32Array(columns);
   for (const [x, y] of points) {
+    if (x < low || x > high) continue;
     const column = Math.round((x - low) / step);
     sums[column] += y;
     counts[column]++;

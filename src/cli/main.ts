@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   replay: async () => (await import('./replay.js')).replayCommand(),
   server: async () => (await import('./server.js')).serverCommand(),
   status: async () => (await import('./status.js')).statusCommand(),
+  simulate: async () => (await import('./simulate.js')).simulateCommand(),
   table: async () => (await import('./table.js')).tableCommand(),
   testbed: async () => (await import('./testbed.js')).testbedCommand(),
   top: async () => (await import('./top.js')).topCommand(),
