@@ -55,7 +55,6 @@ export class KeptLease implements Lease {
 
   private renewIn(part: number): void {
     this.timer = setTimeout(() => void this.renew(), (1000 * this.terms.seconds) / part);
-    this.timer.unref();
   }
 
   private async renew(): Promise<void> {
