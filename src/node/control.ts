@@ -1,8 +1,9 @@
 import type { Logger } from 'pino';
-import { encodeRecord, type HealthRecord, Keys } from '../store/records.js';
+import { encodeRecord, Keys } from '../store/records.js';
 import type { Following, Store } from '../store/store.js';
 import { followVips } from '../store/vips.js';
 import type { NodeConfig } from './config.js';
+import { HealthChecks } from './health-checks.js';
 import { LeasedRecords } from './leased-records.js';
 import { type NodeState, Presence } from './presence.js';
 import { ServerList } from './server-list.js';
@@ -22,13 +23,14 @@ export interface ControlEvents {
 /** The shortest lease that survives a busy moment of the machine. */
 const LEAST_LEASE_SECONDS = 2;
 
-/** All that a node hears from the store and says there, but for its tables. */
+/** All that a node hears from the store and says there, but for its tables: who the servers are, what is wanted of them, VIP ranges; and its own records. */
 export class NodeControl {
   readonly contact: StoreContact;
   readonly servers: ServerList;
   readonly presence: Presence;
   private readonly records: LeasedRecords;
   private following: Following | null = null;
+  private checks: HealthChecks | null = null;
 
   constructor(
     readonly store: Store,
@@ -42,7 +44,10 @@ export class NodeControl {
     });
     const seconds = Math.max(LEAST_LEASE_SECONDS, config.control.conductor.node_absence_seconds);
     this.records = new LeasedRecords(store, Math.ceil(seconds), this.contact);
-    this.servers = new ServerList(store, this.contact, () => events.servers());
+    this.servers = new ServerList(store, this.contact, () => {
+      this.checks?.setServers(this.servers.joinedWith(config.servers));
+      events.servers();
+    });
     this.presence = new Presence(config.name, this.records, () => events.state());
   }
 
@@ -54,11 +59,16 @@ export class NodeControl {
       vips: ({ trafficset, version, ranges }) => this.events.vips(trafficset, version, ranges),
       refused: (trafficset, reason, message) => this.events.vipsRefused(trafficset, reason, message),
     });
+    this.checkServers(this.config);
   }
 
-  /** What this node sees of the servers it checks. */
-  report(health: HealthRecord): void {
-    this.records.put(Keys.healthOf(this.config.name), encodeRecord(health));
+  /** Checks what this configuration says, from now on. */
+  checkServers(config: NodeConfig): void {
+    void this.checks?.close();
+    this.checks = new HealthChecks(this.store, config, this.servers.joinedWith(config.servers), {
+      report: (health) => this.records.put(Keys.healthOf(config.name), encodeRecord(health)),
+      problem: (monitor, message) => this.log.warn({ monitor }, `servers cannot be checked: ${message}`),
+    });
   }
 
   /** Says how the node stands one last time; resolves when the store has it, or is away. */
@@ -72,6 +82,7 @@ export class NodeControl {
     this.servers.close();
     this.following?.close();
     this.presence.stop();
+    await this.checks?.close();
     await this.records.close();
     await this.store.close().catch((error: unknown) => this.log.warn(`the store: ${String(error)}`));
   }

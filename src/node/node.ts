@@ -1,28 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { AdminServer, type Health } from '../admin/server.js';
-import { createDissector } from '../flow/registry.js';
-import { pathConfigOf } from '../path/config.js';
-import type { PathConfig } from '../path/state.js';
+import { AdminServer } from '../admin/server.js';
 import type { Store } from '../store/store.js';
-import type { Prefix } from '../table/address.js';
-import type { ForwardingTable } from '../table/forwarding-table.js';
-import { protocolsOf } from '../table/trafficset.js';
 import { fixedDifferences, type NodeConfig } from './config.js';
 import { NodeControl } from './control.js';
 import { ControlMetrics } from './control-metrics.js';
 import { CpuMeter, readCpu } from './cpu.js';
-import { DataPlane } from './data-plane.js';
-import { type DissectorLabels, NodeMetrics } from './metrics.js';
+import { NodeMetrics } from './metrics.js';
 import { NodeNetwork, STATE_DIRECTORY } from './node-network.js';
-import { NodeVips } from './node-vips.js';
-import { type NodeState, REPORT_MS } from './presence.js';
+import { PathFeed } from './path-feed.js';
+import { REPORT_MS } from './presence.js';
 import { noRoutes, type RouteAnnouncer } from './routes/announcer.js';
 import { Bird } from './routes/bird.js';
 import { RouteKeeper } from './routes/route-keeper.js';
-import { SelfCheck } from './self-check.js';
-import { SessionFollowers } from './session-followers.js';
-import { TableSet } from './table-set.js';
+import { Standing } from './standing.js';
 
 export interface NodeOptions {
   readonly config: NodeConfig;
@@ -39,94 +30,63 @@ export interface NodeOptions {
   onFailure(error: Error): void;
 }
 
+/** How long a node that stops waits for a store that does not answer. */
+const FAREWELL_MS = 1000;
+
 /**
  * One process on one server: follows the tables, runs the data plane, answers /metrics and /healthz. Everything per
  * packet happens in the workers; here is everything slow.
  */
 export class TwohopNode {
-  private plane: DataPlane | null = null;
   private network: NodeNetwork | null = null;
   private admin: AdminServer | null = null;
   private readonly metrics: NodeMetrics;
   private readonly controlMetrics: ControlMetrics;
-  private readonly tables: TableSet;
-  private readonly sessions: SessionFollowers;
-  private readonly vips: NodeVips;
+  private readonly feed: PathFeed;
   private readonly control: NodeControl | null;
-  private readonly routes: RouteKeeper;
+  private readonly standing: Standing;
   private readonly announcer: RouteAnnouncer;
+  private readonly routes: RouteKeeper;
   private readonly cpu: CpuMeter;
-  private readonly selfCheck = new SelfCheck();
-  private dissectors: readonly DissectorLabels[];
-  /** As the file has it, with the servers that the store knows. */
-  private config: NodeConfig;
-  /** As the file has it. */
+  /** As the file has it; `feed.config` has the servers that only the store knows as well. */
   private written: NodeConfig;
-  /** Steering stands: from here on the server does what its health says. */
-  private isUp = false;
-  /** While the workers still count by the old configuration's trafficsets. */
-  private reloading = false;
   private timer: NodeJS.Timeout | null = null;
   private turn: Promise<void> = Promise.resolve();
 
   private constructor(private readonly options: NodeOptions) {
     const { config, log, store } = options;
-    this.config = config;
     this.written = config;
-    this.dissectors = dissectorsOf(config);
-    this.metrics = new NodeMetrics(config.name, {
-      trafficsets: () => this.config.trafficsets.map((trafficset) => trafficset.name),
-      counters: () => this.plane?.counters ?? [],
-      status: () => this.plane?.status ?? [],
-      underlaySent: () => this.plane?.underlaySent ?? { packets: 0, bytes: 0, errors: 0, tooBig: 0 },
-      tables: () => this.tables.gauges(this.taken),
-      sessions: () => this.sessions.sizes(),
-      dissectors: () => this.dissectors,
+    this.cpu = new CpuMeter(() => readCpu(config.cpu));
+    const from = store === null ? null : { store, allowOlder: options.allowOlderTables === true };
+    this.feed = new PathFeed(config, from, log, {
+      refused: (what, trafficset, reason) => this.countRefusal(what, trafficset, reason),
+      tablePublished: () => void this.routes.update(),
+      taken: () => this.control?.presence.touch(),
+      retired: (counters, names, dissectors) => this.metrics.retire(counters, names, dissectors),
+      failed: (error) => options.onFailure(error),
     });
+    this.control = store === null ? null : this.controlOver(store);
+    this.announcer = this.announcerOf(config);
+    this.standing = new Standing({
+      feed: this.feed,
+      isConfigured: () => this.written.servers.some(({ name }) => name === config.name),
+      wanted: () => this.control?.servers.wanted(config.name) ?? null,
+      storeAvailable: () => this.control?.contact.available ?? null,
+      cpu: () => this.cpu.ratio,
+      routes: () => this.announcer.state,
+    });
+    this.routes = new RouteKeeper(
+      this.announcer,
+      () => this.standing.routes(),
+      (message) => log.info(message),
+    );
+    this.metrics = this.pathMetrics();
     this.controlMetrics = new ControlMetrics(this.metrics.registry, {
       store: () => this.control?.contact ?? null,
       cpu: () => ({ reading: this.cpu.reading(), ratio: this.cpu.ratio }),
-      routes: () => this.routes.state,
-      vips: () => this.vips.gauges(this.taken),
+      routes: () => this.announcer.state,
+      vips: () => this.feed.vips.gauges(this.feed.taken),
     });
-    this.cpu = new CpuMeter(() => readCpu(config.cpu));
-    const from = store === null ? null : { store, allowOlder: options.allowOlderTables === true };
-    this.tables = new TableSet(from, {
-      table: (trafficset, table) => this.publishTable(trafficset, table),
-      refused: (trafficset, { reason, message }) => {
-        this.metrics.tableRefused(trafficset, reason);
-        const kept = this.tables.table(trafficset)?.version ?? null;
-        log.warn({ trafficset, reason, kept }, `table refused: ${message}`);
-      },
-      copyFailed: (trafficset, message) => this.copyFailed(trafficset, message),
-    });
-    this.sessions = new SessionFollowers(config.name, () => this.taken, {
-      sessions: (trafficset) => this.publishSessions(trafficset),
-      refused: (trafficset, reason, message) => {
-        this.metrics.sessionsRefused(trafficset, reason);
-        log.warn({ trafficset, reason }, `sessions refused: ${message}`);
-      },
-    });
-    this.vips = new NodeVips(() => this.config, {
-      refused: (trafficset, { reason, message }) => this.vipsRefused(trafficset, reason, message),
-      copyFailed: (trafficset, message) => this.copyFailed(trafficset, message),
-    });
-    this.control =
-      store === null
-        ? null
-        : new NodeControl(store, config, log, {
-            state: () => this.state(),
-            vips: (trafficset, version, ranges) =>
-              this.later(() => this.useVips(trafficset, version, ranges)),
-            vipsRefused: (trafficset, reason, message) => this.vipsRefused(trafficset, reason, message),
-            servers: () => this.later(() => this.useServers()),
-          });
-    this.announcer = this.announcerOf(config);
-    this.routes = new RouteKeeper(
-      this.announcer,
-      () => this.wantedRoutes(),
-      (message) => log.info(message),
-    );
   }
 
   /** @throws with a message for people when anything is missing; nothing is left behind then */
@@ -143,65 +103,26 @@ export class TwohopNode {
     return node;
   }
 
-  private async up(): Promise<void> {
-    const { config } = this;
-    this.tables.follow(config.trafficsets);
-    if (this.control !== null) this.vips.readCopies();
-    this.sessions.follow(config.trafficsets);
-
-    // First, because of what a second node by mistake would do: it fails here, and has taken no packet.
-    this.admin = new AdminServer(
-      () => this.metrics.text(),
-      () => this.health(),
-    );
-    for (const address of config.admin) await this.admin.listen(address);
-    if (this.options.networkSetup) this.network = await NodeNetwork.prepare(config);
-    await this.startPlane();
-    await this.announcer.start();
-    await this.network?.steer(this.vips.state.routes);
-    this.isUp = true;
-    this.control?.start();
-    this.check();
-    this.timer = setInterval(() => this.check(), REPORT_MS);
-    this.timer.unref();
-    this.options.log.info(
-      {
-        dip: config.dip,
-        workers: config.workers,
-        tun: config.tun.name,
-        steering: this.options.networkSetup ? config.steering : 'none',
-        failureMode: config.failureMode,
-        tables: this.tables.versions(),
-        ...(this.control === null ? {} : { store: this.control.store.description }),
-      },
-      'node is up',
-    );
+  private pathMetrics(): NodeMetrics {
+    const { feed } = this;
+    return new NodeMetrics(feed.config.name, {
+      trafficsets: () => feed.config.trafficsets.map((trafficset) => trafficset.name),
+      counters: () => feed.plane?.counters ?? [],
+      status: () => feed.plane?.status ?? [],
+      underlaySent: () => feed.plane?.underlaySent ?? { packets: 0, bytes: 0, errors: 0, tooBig: 0 },
+      tables: () => feed.tables.gauges(feed.taken),
+      sessions: () => feed.sessions.sizes(),
+      dissectors: () => feed.dissectors,
+    });
   }
 
-  private async startPlane(): Promise<void> {
-    const { config } = this;
-    const path = this.pathConfig();
-    const given = new Map(config.trafficsets.map(({ name }) => [name, this.tables.table(name)]));
-    const givenSessions = new Map(config.trafficsets.map(({ name }) => [name, this.sessions.current(name)]));
-    for (const { name } of config.trafficsets) this.sessions.told(name, 0);
-    this.vips.told(0);
-    this.plane = await DataPlane.start(path, {
-      workers: config.workers,
-      tun: config.tun.name,
-      maxPacket: config.tun.mtu,
-      sender: config.sender,
-      onFailure: this.options.onFailure,
-      onTaken: () => this.control?.presence.touch(),
+  private controlOver(store: Store): NodeControl {
+    return new NodeControl(store, this.options.config, this.options.log, {
+      state: () => this.standing.state(),
+      vips: (trafficset, version, ranges) => this.later(() => this.useVips(trafficset, version, ranges)),
+      vipsRefused: (trafficset, reason, message) => this.feed.vipsRefused(trafficset, { reason, message }),
+      servers: () => this.later(() => this.useServers()),
     });
-    for (const [name, table] of given) {
-      if (table !== null) this.tables.told(name, 0, table.version);
-      // One may have come while the workers started.
-      const now = this.tables.table(name);
-      if (now !== null && now !== table) this.publishTable(name, now);
-    }
-    for (const [name, sessions] of givenSessions) {
-      if (this.sessions.current(name) !== sessions) this.publishSessions(name);
-    }
   }
 
   private announcerOf(config: NodeConfig): RouteAnnouncer {
@@ -218,105 +139,92 @@ export class TwohopNode {
     });
   }
 
-  /** The last message that every worker has taken. */
-  private get taken(): number {
-    return this.plane?.taken ?? -1;
+  private countRefusal(what: 'table' | 'sessions' | 'vips', trafficset: string, reason: string): void {
+    if (what === 'table') this.metrics.tableRefused(trafficset, reason);
+    else if (what === 'sessions') this.metrics.sessionsRefused(trafficset, reason);
+    else this.controlMetrics.vipsRefused(trafficset, reason);
   }
 
-  private indexOf(trafficset: string): number {
-    return this.config.trafficsets.findIndex(({ name }) => name === trafficset);
-  }
-
-  private publishTable(name: string, table: ForwardingTable): void {
-    const index = this.indexOf(name);
-    if (this.plane === null || index < 0 || this.reloading) return;
-    const started = performance.now();
-    this.tables.told(name, this.plane.publishTable(index, table), table.version);
+  private async up(): Promise<void> {
+    const { config } = this.feed;
+    this.feed.follow();
+    // First, because of what a second node by mistake would do: it fails here, and has taken no packet.
+    this.admin = new AdminServer(
+      () => this.metrics.text(),
+      () => this.standing.health(),
+    );
+    for (const address of config.admin) await this.admin.listen(address);
+    if (this.options.networkSetup) this.network = await NodeNetwork.prepare(config);
+    await this.feed.start();
+    await this.announcer.start();
+    await this.network?.steer(this.feed.vips.state.routes);
+    this.standing.isUp = true;
+    this.control?.start();
+    this.check();
+    this.timer = setInterval(() => this.check(), REPORT_MS);
+    this.timer.unref();
     this.options.log.info(
       {
-        trafficset: name,
-        version: table.version,
-        buckets: table.bucketCount,
-        milliseconds: Number((performance.now() - started).toFixed(3)),
+        dip: config.dip,
+        workers: config.workers,
+        tun: config.tun.name,
+        steering: this.options.networkSetup ? config.steering : 'none',
+        failureMode: config.failureMode,
+        tables: this.feed.tables.versions(),
+        ...(this.control === null ? {} : { store: this.control.store.description }),
       },
-      'table published',
+      'node is up',
     );
+  }
+
+  /** Looks at itself, and does what follows from it. */
+  private check(): void {
+    this.cpu.tick();
+    this.standing.look();
     void this.routes.update();
-  }
-
-  private publishSessions(name: string): void {
-    const sessions = this.sessions.current(name);
-    const index = this.indexOf(name);
-    if (this.plane === null || sessions === null || index < 0 || this.reloading) return;
-    this.sessions.told(name, this.plane.publishSessions(index, sessions));
-    this.options.log.debug({ trafficset: name, sessions: sessions.size }, 'sessions published');
-  }
-
-  private pathConfig(): PathConfig {
-    const path = pathConfigOf(
-      this.config,
-      this.config.dipNumber,
-      (name) => this.tables.table(name),
-      (name) => this.sessions.current(name),
-    );
-    return { ...path, vips: this.vips.state.vips };
+    this.control?.presence.touch();
   }
 
   /** Ranges that the store has of a trafficset. What is to go goes first, what is new is announced last. */
   private async useVips(trafficset: string, version: number, ranges: readonly string[]): Promise<void> {
-    if (this.plane === null || !this.isUp) return;
+    if (!this.standing.isUp) return;
+    const { feed, network, routes } = this;
     const started = performance.now();
-    const next = this.vips.judge(trafficset, version, ranges);
+    const next = feed.vips.judge(trafficset, version, ranges);
     if (next === null) return;
     try {
-      await this.routes.narrow(next.announced);
-      await this.network?.withdraw(next.routes);
-      const sequence = this.plane.publishVips(next.vips);
-      this.vips.use(next);
-      await this.network?.serve(next.routes);
-      this.vips.told(sequence);
+      await routes.narrow(next.announced);
+      await network?.withdraw(next.routes);
+      const sequence = feed.publishVips(next);
+      await network?.serve(next.routes);
+      feed.vips.told(sequence);
     } catch (error) {
-      this.vipsRefused(trafficset, 'network', error instanceof Error ? error.message : String(error));
+      feed.vipsRefused(trafficset, { reason: 'network', message: messageOf(error) });
       return;
     }
-    this.vips.keep(trafficset, version, ranges);
-    await this.routes.update();
+    feed.vips.keep(trafficset, version, ranges);
+    await routes.update();
     this.control?.presence.touch();
-    const { steered, local } = next.routes;
     this.options.log.info(
       {
         trafficset,
         version,
         ranges: ranges.length,
-        steered: steered.length,
-        routes: local.length,
+        steered: next.routes.steered.length,
+        routes: next.routes.local.length,
         milliseconds: Math.round(performance.now() - started),
       },
       'VIP ranges in use',
     );
   }
 
-  private vipsRefused(trafficset: string, reason: string, message: string): void {
-    this.controlMetrics.vipsRefused(trafficset, reason);
-    const kept = this.vips.state.ranges.version(trafficset);
-    this.options.log.warn({ trafficset, reason, kept }, `VIP ranges refused: ${message}`);
-  }
-
-  private copyFailed(trafficset: string, message: string): void {
-    this.options.log.warn(
-      { trafficset },
-      `the copy of what the store has could not be written; a restart without the store would not have it: ${message}`,
-    );
-  }
-
   /** Dissectors may know servers by name; and a server that was drained has no routes. */
   private async useServers(): Promise<void> {
-    if (!this.isUp) return;
+    if (!this.standing.isUp) return;
     const next = this.withServers(this.written);
-    const text = ({ servers }: NodeConfig) => JSON.stringify(servers.map(({ name, dip }) => [name, dip]));
-    if (text(next) !== text(this.config)) {
+    if (addressesOf(next) !== addressesOf(this.feed.config)) {
       try {
-        this.useConfig(next);
+        this.feed.replace(next);
       } catch (error) {
         this.options.log.error(`servers of the store not taken: ${messageOf(error)}`);
       }
@@ -325,9 +233,8 @@ export class TwohopNode {
   }
 
   private withServers(config: NodeConfig): NodeConfig {
-    return this.control === null
-      ? config
-      : { ...config, servers: this.control.servers.joinedWith(config.servers) };
+    if (this.control === null) return config;
+    return { ...config, servers: this.control.servers.joinedWith(config.servers) };
   }
 
   /**
@@ -342,7 +249,40 @@ export class TwohopNode {
     }
   }
 
-  /** Start, reloads, changes from the store and the stop come one after the other. */
+  private async reloadNow(): Promise<void> {
+    const { log } = this.options;
+    if (!this.standing.isUp) return;
+    const before = this.written;
+    try {
+      const written = this.options.reload();
+      const fixed = fixedDifferences(before, written);
+      if (fixed.length > 0) {
+        log.error({ fields: fixed }, 'these settings need a restart; nothing was changed');
+        return;
+      }
+      this.feed.replace(this.withServers(written));
+      this.written = written;
+    } catch (error) {
+      log.error(`configuration refused, the old one stays: ${messageOf(error)}`);
+      return;
+    }
+    const { config } = this.feed;
+    log.level = config.logLevel;
+    if (monitoring(this.written) !== monitoring(before)) this.control?.checkServers(this.written);
+    try {
+      await this.network?.reload(config);
+      await this.network?.serve(this.feed.vips.state.routes);
+    } catch (error) {
+      log.error(`${messageOf(error)}; steering stays as it was`);
+    }
+    await this.routes.update();
+    log.info(
+      { trafficsets: config.trafficsets.map((trafficset) => trafficset.name) },
+      'configuration reloaded',
+    );
+  }
+
+  /** The start, reloads, changes from the store and the stop come one after the other. */
   private inTurn(work: () => Promise<void>): Promise<void> {
     const done = this.turn.then(work);
     // What fails is for who asked for it; the stop has its turn all the same.
@@ -355,128 +295,6 @@ export class TwohopNode {
     this.inTurn(work).catch((error: unknown) => this.options.log.error(messageOf(error)));
   }
 
-  private async reloadNow(): Promise<void> {
-    const { log } = this.options;
-    if (!this.isUp) return;
-    try {
-      const written = this.options.reload();
-      const fixed = fixedDifferences(this.written, written);
-      if (fixed.length > 0) {
-        log.error({ fields: fixed }, 'these settings need a restart; nothing was changed');
-        return;
-      }
-      this.useConfig(this.withServers(written));
-      this.written = written;
-    } catch (error) {
-      log.error(`configuration refused, the old one stays: ${messageOf(error)}`);
-      return;
-    }
-    log.level = this.config.logLevel;
-    try {
-      await this.network?.reload(this.config);
-      await this.network?.serve(this.vips.state.routes);
-    } catch (error) {
-      log.error(`${messageOf(error)}; steering stays as it was`);
-    }
-    await this.routes.update();
-    log.info(
-      { trafficsets: this.config.trafficsets.map((trafficset) => trafficset.name) },
-      'configuration reloaded',
-    );
-  }
-
-  /** @throws Error for people, before anything is changed */
-  private useConfig(next: NodeConfig): void {
-    const nextDissectors = dissectorsOf(next);
-    const vips = this.vips.under(next);
-    if ('reason' in vips) throw new Error(vips.message);
-    const names = this.config.trafficsets.map((trafficset) => trafficset.name);
-    const { dissectors } = this;
-    this.config = next;
-    this.dissectors = nextDissectors;
-    this.vips.use(vips);
-    this.reloading = true;
-    try {
-      this.tables.follow(next.trafficsets);
-      this.sessions.follow(next.trafficsets);
-    } finally {
-      this.reloading = false;
-    }
-    if (this.plane === null) return;
-    const { sequence, retired } = this.plane.publishConfig(this.pathConfig());
-    this.metrics.retire(retired, names, dissectors);
-    for (const { name } of next.trafficsets) {
-      const table = this.tables.table(name);
-      if (table !== null) this.tables.told(name, sequence, table.version);
-      this.sessions.told(name, sequence);
-    }
-    this.vips.told(sequence);
-  }
-
-  /** Looks at itself, and does what follows from it. */
-  private check(): void {
-    this.cpu.tick();
-    this.selfCheck.look(this.config.tun.name, this.plane?.status ?? []);
-    void this.routes.update();
-    this.control?.presence.touch();
-  }
-
-  private health(): Health {
-    const missing = this.tables.missing();
-    const { problems } = this.selfCheck;
-    const versions = this.tables.gauges(this.taken).map(({ trafficset, version }) => [trafficset, version]);
-    return {
-      ok: this.isUp && missing.length === 0 && problems.length === 0,
-      detail: {
-        server: this.config.name,
-        up: this.isUp,
-        workers: this.config.workers,
-        tables: Object.fromEntries(versions),
-        ...(missing.length > 0 ? { withoutTable: missing } : {}),
-        ...(problems.length > 0 ? { problems } : {}),
-        ...(this.control === null ? {} : { store: this.control.contact.available }),
-        ...(this.config.routes === null ? {} : { routes: this.routes.state }),
-      },
-    };
-  }
-
-  /** For the store. */
-  private state(): NodeState {
-    const { taken } = this;
-    return {
-      dip: this.config.dip,
-      healthy: this.health().ok,
-      tables: Object.fromEntries(
-        this.tables.gauges(taken).map(({ trafficset, version }) => [trafficset, version]),
-      ),
-      vips: Object.fromEntries(
-        this.vips.gauges(taken).map(({ trafficset, version }) => [trafficset, version]),
-      ),
-      cpu: this.cpu.ratio,
-      routes: this.routes.state,
-    };
-  }
-
-  /** What the router should know, or why nothing. */
-  private wantedRoutes(): readonly Prefix[] | string {
-    if (!this.isUp) return 'the node is not up';
-    const missing = this.tables.missing();
-    if (missing.length > 0) return `there is no table of ${missing.join(', ')}`;
-    const { problems } = this.selfCheck;
-    if (problems.length > 0) return problems.join('; ');
-    const { name } = this.config;
-    switch (this.control?.servers.wanted(name) ?? 'active') {
-      case 'drained':
-        return 'the server is drained';
-      case 'removed':
-        return 'the server was removed';
-      case 'unknown':
-        if (this.written.servers.some((server) => server.name === name)) break;
-        return 'the store has not said that there is this server';
-    }
-    return this.vips.state.announced;
-  }
-
   /**
    * Takes everything down again: routes first, then steering, so that no packet is taken that nobody would read.
    * @param options.asCrashed leave the network as a killed node leaves it
@@ -487,46 +305,40 @@ export class TwohopNode {
 
   private async stopNow(asCrashed: boolean): Promise<void> {
     const { log } = this.options;
-    this.isUp = false;
+    const { feed, control } = this;
+    this.standing.isUp = false;
     if (this.timer !== null) clearInterval(this.timer);
-    this.control?.presence.touch();
+    control?.presence.touch();
     await this.routes.withdraw('the node stops');
     await this.announcer.stop();
-    await atMost(FAREWELL_MS, this.control?.sayFarewell());
-    this.tables.close();
-    this.sessions.close();
+    await atMost(FAREWELL_MS, control?.sayFarewell());
+    feed.close();
     const failed = asCrashed ? [] : ((await this.network?.remove()) ?? []);
     for (const line of failed) log.warn(`could not be undone: ${line}`);
     this.network = null;
     await this.admin?.close();
     this.admin = null;
-    await this.plane?.stop();
-    this.plane = null;
-    await atMost(
-      FAREWELL_MS,
-      Promise.all([this.tables.settled(), this.vips.settled(), this.control?.close()]),
-    );
+    await feed.stop();
+    await atMost(FAREWELL_MS, Promise.all([feed.settled(), control?.close()]));
   }
 }
 
-/** How long a node that stops waits for a store that does not answer. */
-const FAREWELL_MS = 1000;
-
 async function atMost(milliseconds: number, work: Promise<unknown> | undefined): Promise<void> {
   const late = new AbortController();
-  await Promise.race([work, sleep(milliseconds, undefined, { signal: late.signal, ref: false })]);
+  const limit = sleep(milliseconds, undefined, { signal: late.signal }).catch(() => undefined);
+  await Promise.race([work, limit]);
   late.abort();
+}
+
+function addressesOf({ servers }: NodeConfig): string {
+  return JSON.stringify(servers.map(({ name, dip }) => [name, dip]));
+}
+
+/** What decides on the checks of servers, as text. */
+function monitoring({ control, trafficsets, servers }: NodeConfig): string {
+  return JSON.stringify([control, servers, trafficsets.map(({ balance }) => balance)]);
 }
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** By trafficset, what its dissector is called and why it drops packets. */
-function dissectorsOf(config: NodeConfig): DissectorLabels[] {
-  return config.trafficsets.map((trafficset) => {
-    const context = { servers: config.servers, protocols: protocolsOf(trafficset) };
-    const { name, drops = [] } = createDissector(trafficset.dissector, context);
-    return { name, drops };
-  });
 }

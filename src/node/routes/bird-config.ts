@@ -40,7 +40,7 @@ export function birdConfigText(config: BirdConfig, session: BirdSession): string
   const nextHop = { 4: address, 6: nextHop6 };
   return [
     '# Written by twohop node; changes are lost.',
-    'log stderr { warning, error, fatal, bug, auth, remote };',
+    'log stderr { error, fatal, bug, auth, remote };',
     `router id ${address};`,
     'protocol device {}',
     // Never installed here: there is no kernel protocol. They are only there to be announced.
@@ -50,7 +50,7 @@ export function birdConfigText(config: BirdConfig, session: BirdSession): string
       ...routes(version),
       '}',
     ]),
-    'protocol bgp router {',
+    'protocol bgp fabric {',
     `  local ${address} as ${config.local_as};`,
     `  neighbor ${neighbor} as ${config.neighbor_as};`,
     `  hold time ${config.hold_seconds};`,

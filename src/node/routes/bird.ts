@@ -15,6 +15,9 @@ const run = promisify(execFile);
 /** A daemon that was just started listens on its control socket after this many looks at the latest. */
 const START_MS = 5000;
 const LOOK_MS = 20;
+/** Between two looks at the session: while it is being set up, and later. */
+const SOON_MS = 300;
+const SELDOM_MS = 3000;
 /** Before a BIRD that ended by itself is started again. */
 const RESTART_MS = 1000;
 
@@ -47,6 +50,7 @@ export class Bird implements RouteAnnouncer {
   private neighbor = '';
   private nextHop6: string | null = null;
   private stopping = false;
+  private timer: NodeJS.Timeout | null = null;
   private turn: Promise<void> = Promise.resolve();
   private readonly configFile: string;
   private readonly socket: string;
@@ -72,6 +76,7 @@ export class Bird implements RouteAnnouncer {
     this.nextHop6 = config.next_hop6 ?? globalAddress6(this.options.interface);
     await mkdir(this.options.directory, { recursive: true });
     await this.launch();
+    this.lookLater();
   }
 
   announce(prefixes: readonly Prefix[]): Promise<void> {
@@ -81,9 +86,7 @@ export class Bird implements RouteAnnouncer {
       try {
         this.writeConfig();
         await this.ask('configure');
-        // Routes leave in the order of BIRD's events; an answer to a later question comes after them.
         await this.untilExported(prefixes.length > 0);
-        this.become(prefixes.length > 0 ? 'announced' : 'withdrawn');
       } catch (error) {
         const { message } = error as Error;
         this.options.log('warn', `routes could not be changed, BIRD is restarted: ${message}`);
@@ -97,6 +100,7 @@ export class Bird implements RouteAnnouncer {
 
   stop(): Promise<void> {
     this.stopping = true;
+    if (this.timer !== null) clearTimeout(this.timer);
     return this.inTurn(async () => {
       await this.end();
       for (const path of [this.configFile, this.socket]) rmSync(path, { force: true });
@@ -127,11 +131,13 @@ export class Bird implements RouteAnnouncer {
     child.on('error', (error) => this.options.log('warn', `bird: ${error.message}`));
     const said: string[] = [];
     createInterface({ input: child.stderr }).on('line', (line) => {
+      // Its last words when it was asked to end are no news.
+      if (this.child !== child) return;
       said.push(line);
       this.options.log('warn', `bird: ${line}`);
     });
     this.child = child;
-    child.once('exit', (code, signal) => this.ended(child, signal ?? `exit code ${code}`));
+    child.once('close', (code, signal) => this.ended(child, signal ?? `exit code ${code}`));
     for (const deadline = performance.now() + START_MS; ; await sleep(LOOK_MS)) {
       if (this.child !== child) {
         throw new RouteError(`bird ended at once: ${said.at(-1) ?? 'without a word'} (${this.configFile})`);
@@ -142,7 +148,6 @@ export class Bird implements RouteAnnouncer {
         throw new RouteError(`bird does not answer on ${this.socket}: ${said.at(-1) ?? 'it said nothing'}`);
       }
     }
-    this.become(this.prefixes.length > 0 ? 'announced' : 'withdrawn');
   }
 
   /** It ended by itself: the session is gone, and the routes with it. */
@@ -178,14 +183,39 @@ export class Bird implements RouteAnnouncer {
     writeFileSync(this.configFile, birdConfigText(config, { address: dip, neighbor, nextHop6, prefixes }));
   }
 
-  /** Until the session, where there is one, has as many routes to tell as it should. */
+  /** Until the session, where there is one, has told the router. */
   private async untilExported(some: boolean): Promise<void> {
     for (const deadline = performance.now() + START_MS; performance.now() < deadline; await sleep(LOOK_MS)) {
-      const counts = [...(await this.ask('show protocols all router')).matchAll(/(\d+) exported/g)];
-      const exported = counts.reduce((sum, [, count]) => sum + Number(count), 0);
-      // No session, no channels: nobody was told, and nobody has routes.
-      if (counts.length === 0 || exported > 0 === some) return;
+      const exported = await this.look();
+      if (exported === null || exported > 0 === some) return;
     }
+  }
+
+  /**
+   * What the router has of us.
+   * @returns number of routes, or null without a session: then it has none
+   */
+  private async look(): Promise<number | null> {
+    const counts = [...(await this.ask('show protocols all fabric')).matchAll(/(\d+) exported/g)];
+    const exported = counts.reduce((sum, [, count]) => sum + Number(count), 0);
+    this.become(exported > 0 ? 'announced' : 'withdrawn');
+    return counts.length === 0 ? null : exported;
+  }
+
+  /** Sessions come and go by themselves: looks often while the routes should be there and are not. */
+  private lookLater(): void {
+    const waiting = this.prefixes.length > 0 && this.announced !== 'announced';
+    this.timer = setTimeout(
+      () => {
+        void this.inTurn(async () => {
+          if (this.child !== null) await this.look().catch(() => {});
+        }).then(() => {
+          if (!this.stopping) this.lookLater();
+        });
+      },
+      waiting ? SOON_MS : SELDOM_MS,
+    );
+    this.timer.unref();
   }
 
   /** @throws Error with BIRD's own words when it refuses */
