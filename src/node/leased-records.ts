@@ -86,10 +86,9 @@ export class LeasedRecords {
   }
 
   private failed(error: unknown): void {
-    const away = error instanceof StoreError && (error.code === 'unavailable' || error.code === 'uncertain');
-    // What else can be wrong with a write is its lease: the store has forgotten it.
-    if (!away) this.forget();
-    this.contact.failed('writes', error instanceof Error ? error.message : String(error));
+    // It answered: that it knows the lease no more. Another one is asked for.
+    if (error instanceof StoreError && error.code === 'lease-lost') this.forget();
+    else this.contact.failed('writes', error instanceof Error ? error.message : String(error));
     if (this.closed || this.retry !== null) return;
     this.retry = setTimeout(() => {
       this.retry = null;
