@@ -14,7 +14,7 @@ export function spawnEnclosed(command: readonly string[], cwd?: string): SpawnSy
       ...['--pdeathsig', 'KILL', 'unshare', ...NAMESPACES, '--propagation', 'private'],
       ...['--', 'sh', '-c', inside, 'sh', ...command],
     ],
-    { ...(cwd === undefined ? {} : { cwd }), encoding: 'utf8', timeout: 100_000, killSignal: 'SIGKILL' },
+    { ...(cwd === undefined ? {} : { cwd }), encoding: 'utf8', timeout: 170_000, killSignal: 'SIGKILL' },
   );
 }
 
