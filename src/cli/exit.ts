@@ -17,6 +17,7 @@ const FOR_PEOPLE: Readonly<Record<string, number>> = {
   CaptureError: ExitCode.Usage,
   PacketScriptError: ExitCode.Usage,
   ConformanceError: ExitCode.Usage,
+  FleetEventError: ExitCode.Usage,
   TestbedError: ExitCode.Failed,
   SystemError: ExitCode.Failed,
   NetworkSetupError: ExitCode.Failed,

@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   dissect: async () => (await import('./dissect.js')).dissectCommand(),
   explain: async () => (await import('./explain.js')).explainCommand(),
   node: async () => (await import('./node.js')).nodeCommand(),
+  plan: async () => (await import('./plan.js')).planCommand(),
   replay: async () => (await import('./replay.js')).replayCommand(),
   server: async () => (await import('./server.js')).serverCommand(),
   status: async () => (await import('./status.js')).statusCommand(),

@@ -10,6 +10,7 @@ export {
   secondHopShare,
   shares,
 } from './describe.js';
+export { applyEvent, type FleetEvent, FleetEventError, parseEvent } from './events.js';
 export {
   bucketsFor,
   fromTable,
@@ -18,7 +19,8 @@ export {
   type KnownOfTable,
   toTable,
 } from './initial.js';
-export { plan } from './plan.js';
+export { NOBODY, plan } from './plan.js';
 export { schemeOf, settingsOf } from './settings.js';
 export { targets } from './targets.js';
 export * from './types.js';
+export { type Outcome, type ServerOutcome, type Situation, whatIf } from './what-if.js';

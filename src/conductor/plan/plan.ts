@@ -7,6 +7,9 @@ import { TableWork } from './table-work.js';
 import { exactTargets } from './targets.js';
 import type { BalanceSettings, Plan, PlannerState, PlanStep, Rule } from './types.js';
 
+/** What waits when there is nobody to get new flows. */
+export const NOBODY = 'no server may get new flows: the table stays as it is';
+
 /**
  * One step of a trafficset's table: from what stands in it, who the servers are and how they are loaded, to the next
  * table, with each change explained. Pure: the same input gives the same plan.
@@ -50,8 +53,7 @@ export function plan(state: PlannerState, settings: BalanceSettings, step: PlanS
 
 /** An empty table would be worse than one with the wrong servers. */
 function nobody(state: PlannerState): Plan {
-  const waiting = ['no server may get new flows: the table stays as it is'];
-  return { state, changed: new Uint32Array(0), moves: [], waiting, nextAt: null };
+  return { state, changed: new Uint32Array(0), moves: [], waiting: [NOBODY], nextAt: null };
 }
 
 /** Why new flows move from one server that serves to another. */

@@ -1,5 +1,5 @@
-import { balanceShape } from '../../table/control.js';
 import { hasSecondHop, type TrafficsetConfig } from '../../table/trafficset.js';
+import { balanceOf } from '../settings.js';
 import type { BalanceSettings, HopScheme } from './types.js';
 
 /** Most that one balance step changes a server's share: a half more, or a third less. */
@@ -9,7 +9,7 @@ const MAX_CORRECTION = 4;
 
 /** What cluster.yaml says of a trafficset, as the planner wants it. */
 export function settingsOf(trafficset: TrafficsetConfig): BalanceSettings {
-  const balance = trafficset.balance ?? balanceShape.parse({});
+  const balance = balanceOf(trafficset);
   return {
     scheme: schemeOf(trafficset),
     pools: balance.pools,
