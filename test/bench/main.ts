@@ -6,6 +6,7 @@ import { DISSECTOR_CASES, runDissector } from './dissectors.js';
 import { benchHeap } from './heap.js';
 import { benchIo, missingForIo } from './io.js';
 import { MEMORY_CASES, runMemory } from './memory.js';
+import { benchPlan } from './plan.js';
 import { benchPublish } from './publish.js';
 import { benchReplay, benchReplayMemory } from './replay.js';
 import { formatReport, type Row, type Skipped } from './report.js';
@@ -42,6 +43,7 @@ const benchmarks: readonly Benchmark[] = [
     ],
   })),
   { name: 'heap', run: async (_programs, quick) => [await benchHeap(quick ? 2 : 3)] },
+  { name: 'plan', run: (_programs, quick) => benchPlan(quick) },
   { name: 'publish', run: () => benchPublish() },
   { name: 'vips', run: () => vipRows() },
   { name: 'replay', run: (_programs, quick) => benchReplay(quick ? 3 : 11) },
