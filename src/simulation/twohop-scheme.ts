@@ -182,9 +182,18 @@ export class TwohopScheme implements Scheme {
     return packets;
   }
 
-  /** Connections by server and class, counted bucket by bucket: the long way to what {@link alive} gives. */
-  recount(at: number): Float64Array {
+  /** Connections of a class on the second hops of all buckets. */
+  onSecondHops(kind: number): number {
+    return this.#redirected[kind];
+  }
+
+  /**
+   * Connections counted bucket by bucket, by server and class, and on second hops by class: the long way to what
+   * {@link alive} and {@link onSecondHops} give.
+   */
+  recount(at: number): { alive: Float64Array; onSecondHops: Float64Array } {
     const sums = new Float64Array(this.#alive.length);
+    const onSecondHops = new Float64Array(this.#kinds);
     for (let bucket = 0; bucket < this.#settledAt.length; bucket++) {
       this.#settle(bucket, at);
       for (let kind = 0; kind < this.#kinds; kind++) {
@@ -192,9 +201,10 @@ export class TwohopScheme implements Scheme {
         sums[this.#hop(bucket, 0) * this.#kinds + kind] += this.#onFirst[cell];
         if (this.#state.slots[2 * bucket + 1] === 0) continue;
         sums[this.#hop(bucket, 1) * this.#kinds + kind] += this.#onSecond[cell];
+        onSecondHops[kind] += this.#onSecond[cell];
       }
     }
-    return sums;
+    return { alive: sums, onSecondHops };
   }
 
   /** Gives the connections of a bucket to the slots of its next row. */

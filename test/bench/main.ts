@@ -10,6 +10,7 @@ import { benchPlan } from './plan.js';
 import { benchPublish } from './publish.js';
 import { benchReplay, benchReplayMemory } from './replay.js';
 import { formatReport, type Row, type Skipped } from './report.js';
+import { simulationRows } from './simulation.js';
 import { compileNative, type NativePrograms } from './twin.js';
 import { checkTwin } from './twin-check.js';
 import { vipRows } from './vip-rows.js';
@@ -46,6 +47,7 @@ const benchmarks: readonly Benchmark[] = [
   { name: 'plan', run: (_programs, quick) => benchPlan(quick) },
   { name: 'publish', run: () => benchPublish() },
   { name: 'vips', run: () => vipRows() },
+  { name: 'simulation', run: (_programs, quick) => simulationRows(quick) },
   { name: 'replay', run: (_programs, quick) => benchReplay(quick ? 3 : 11) },
   { name: 'replay-memory', run: (_programs, quick) => benchReplayMemory(quick) },
   ...[...READ_CASES, ...WRITE_CASES].map(({ name }) => ({

@@ -58,14 +58,18 @@ describe('connections', () => {
     }
   });
 
-  it('are as many on each server, counted bucket by bucket', () => {
-    const counted = twohop.recount(STEPS);
+  it('are as many on each server and on second hops, counted bucket by bucket', () => {
+    const { alive, onSecondHops } = twohop.recount(STEPS);
     for (const server of servers.keys()) {
       for (const kind of CLASSES.keys()) {
         const scale = traffic.alive(kind, STEPS) / SERVERS;
-        const here = counted[server * CLASSES.length + kind];
+        const here = alive[server * CLASSES.length + kind];
         expect(here / scale).toBeCloseTo(twohop.alive(server, kind) / scale, 9);
       }
+    }
+    for (const kind of CLASSES.keys()) {
+      const scale = traffic.alive(kind, STEPS);
+      expect(onSecondHops[kind] / scale).toBeCloseTo(twohop.onSecondHops(kind) / scale, 9);
     }
   });
 
