@@ -31,7 +31,7 @@ export async function lineChartSvg(chart: LineChart, size: SvgSize = DEFAULT_SIZ
   const names = [...new Set(chart.series.map((series) => series.group ?? series.name))];
   const xs = chart.series.flatMap(({ points }) => points.map(([x]) => x));
   const right = labelled ? 24 + 7 * Math.max(...names.map((name) => name.length)) : 32;
-  return render(size, {
+  return render(size, chart.title, {
     ...frame(chart),
     grid: { left: 20, right, top: top(chart, !labelled && names.length > 1), bottom: 42, containLabel: true },
     legend: { ...legend(chart), show: !labelled && names.length > 1, data: names },
@@ -69,7 +69,7 @@ export async function lineChartSvg(chart: LineChart, size: SvgSize = DEFAULT_SIZ
 
 export async function barChartSvg(chart: BarChart, size: SvgSize = DEFAULT_SIZE): Promise<string> {
   const format = chart.formatY ?? ((y: number) => String(y));
-  return render(size, {
+  return render(size, chart.title, {
     ...frame(chart),
     grid: { left: 20, right: 20, top: top(chart, true), bottom: 42, containLabel: true },
     legend: { ...legend(chart), data: chart.series.map(({ name }) => name) },
@@ -208,7 +208,7 @@ function decorations({ marks, band }: LineChart): object {
 }
 
 /** Loads echarts first: half a megabyte that only those who draw shall pay for. */
-async function render({ width, height }: SvgSize, option: EChartsCoreOption): Promise<string> {
+async function render({ width, height }: SvgSize, title: string, option: EChartsCoreOption): Promise<string> {
   const [echarts, charts, components, renderers, features] = await Promise.all([
     import('echarts/core'),
     import('echarts/charts'),
@@ -231,17 +231,22 @@ async function render({ width, height }: SvgSize, option: EChartsCoreOption): Pr
   const drawing = echarts.init(null, null, { renderer: 'svg', ssr: true, width, height });
   try {
     drawing.setOption(option);
-    return `${asPicture(drawing.renderToSVGString())}\n`;
+    return `${asPicture(drawing.renderToSVGString(), title)}\n`;
   } finally {
     drawing.dispose();
   }
 }
 
 /** A picture has no pointer to hover; and echarts names things `zr3-c0`, where 3 is the third chart of the process. */
-function asPicture(svg: string): string {
-  return svg
-    .replace(/<style\b.*?<\/style>\s*/s, '')
-    .replace(/ class="zr\d+-cls-\d+"/g, '')
-    .replace(/ pointer-events="visible"/g, '')
-    .replace(/\bzr\d+-/g, 'zr-');
+function asPicture(svg: string, title: string): string {
+  const text = title.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+  return (
+    svg
+      // What screen readers say.
+      .replace('>\n', () => `>\n<title>${text}</title>\n`)
+      .replace(/<style\b.*?<\/style>\s*/s, '')
+      .replace(/ class="zr\d+-cls-\d+"/g, '')
+      .replace(/ pointer-events="visible"/g, '')
+      .replace(/\bzr\d+-/g, 'zr-')
+  );
 }
