@@ -27,6 +27,9 @@ export interface ConductorOptions {
   readonly newTables?: readonly string[];
 }
 
+/** Reports of nodes come one by one; what they change is done for those of so many milliseconds at once. */
+const REPORTS_MS = 50;
+
 /** What a leader does, from election to deposition. */
 interface Reign {
   readonly office: Office;
@@ -52,6 +55,8 @@ export class Conductor {
   private reign: Reign | null = null;
   private former: Promise<void> = Promise.resolve();
   private leader: string | null = null;
+  private wakeAt: number | null = null;
+  private cancelWake: (() => void) | null = null;
 
   private constructor(private readonly options: ConductorOptions) {
     const { name, cluster, store, log, clock = SYSTEM_CLOCK, newTables = [] } = options;
@@ -64,8 +69,7 @@ export class Conductor {
     this.observed = new Observed(store, clock, log, {
       changed: (what) => {
         if (what === 'servers') this.remembering.soon();
-        this.reign?.office.wake();
-        this.reign?.writer.soon();
+        this.wakeIn(what === 'servers' ? 0 : REPORTS_MS);
       },
       report: (server, record) => this.reports.report(server, record),
     });
@@ -142,6 +146,7 @@ export class Conductor {
   async stop(): Promise<void> {
     await this.leadership.stop();
     await this.former;
+    this.cancelWake?.();
     this.observed.close();
     this.remembering.close();
     this.memory.flush();
@@ -149,6 +154,17 @@ export class Conductor {
 
   private get keepers() {
     return [...(this.reign?.office.keepers.values() ?? [])];
+  }
+
+  /** Many reports are looked at together. */
+  private wakeIn(milliseconds: number): void {
+    this.cancelWake?.();
+    if (this.wakeAt === null) this.wakeAt = this.clock.now() + milliseconds;
+    this.wakeAt = Math.min(this.wakeAt, this.clock.now() + milliseconds);
+    this.cancelWake = this.clock.after(Math.max(0, this.wakeAt - this.clock.now()), () => {
+      this.wakeAt = null;
+      this.reign?.office.wake();
+    });
   }
 
   private elected(term: Term): void {

@@ -87,6 +87,8 @@ export class TrafficsetKeeper {
   private table: ForwardingTable;
   private planned: readonly PlannedServer[] = [];
   private lastPlan: Plan | null = null;
+  /** What it was made of. */
+  private lastInputs = '';
   private readonly moves: TrafficsetStatus['moves'];
   private readonly bell = new Bell();
   private freshLoads: ReadonlyMap<string, number> | null = null;
@@ -200,7 +202,7 @@ export class TrafficsetKeeper {
 
   /** @returns milliseconds after which to look again, if nothing happens before */
   private async step(): Promise<number> {
-    const { observed, clock } = this.options;
+    const { observed } = this.options;
     const revision = observed.servers.revision;
     const servers = new Map(observed.servers.known);
     this.judge(servers);
@@ -208,18 +210,33 @@ export class TrafficsetKeeper {
     if (!(await this.outdoNodes())) return RETRY_MS;
     const loads = this.freshLoads;
     this.freshLoads = null;
+    const inputs = JSON.stringify(this.planned);
+    if (loads === null && inputs === this.lastInputs && !this.isDue()) return this.follow(revision);
     const made = this.plan(loads);
     if (made === null) return RETRY_MS;
     if (made.changed.length > 0) {
       if (!(await this.publish(made.state))) return RETRY_MS;
       this.noteMoves(this.state, made);
     }
-    const before = JSON.stringify([this.lastPlan?.waiting, this.lastPlan?.nextAt, this.followed]);
     this.state = made.state;
+    if (JSON.stringify(made.waiting) !== JSON.stringify(this.lastPlan?.waiting))
+      this.options.output.changed();
     this.lastPlan = made;
+    this.lastInputs = inputs;
+    return this.follow(revision);
+  }
+
+  /** Whether something that waited may be possible now. */
+  private isDue(): boolean {
+    const nextAt = this.lastPlan?.nextAt ?? null;
+    return nextAt !== null && this.options.clock.unix() >= 1000 * nextAt;
+  }
+
+  /** The table follows the servers as of this revision. @returns milliseconds after which to look again */
+  private follow(revision: number): number {
+    if (revision !== this.followed) this.options.output.changed();
     this.followed = revision;
-    if (JSON.stringify([made.waiting, made.nextAt, revision]) !== before) this.options.output.changed();
-    return this.untilNext(made, clock);
+    return this.untilNext();
   }
 
   private judge(servers: ReadonlyMap<string, ServerRecord>): void {
@@ -384,7 +401,9 @@ export class TrafficsetKeeper {
     );
   }
 
-  private untilNext({ nextAt }: Plan, clock: Clock): number {
+  private untilNext(): number {
+    const { clock } = this.options;
+    const nextAt = this.lastPlan?.nextAt ?? null;
     const planned = nextAt === null ? Number.POSITIVE_INFINITY : 1000 * nextAt - clock.unix();
     const judged = this.verdict?.nextAt ?? null;
     const health = judged === null ? Number.POSITIVE_INFINITY : 1000 * judged - clock.now();
