@@ -99,7 +99,9 @@ async function wait(
       try {
         now = await readOverview(store);
         lacks = missing(now, awaited);
-        if (lacks === null || now.leader === null) return { now, lacks };
+        // Without a leader, one that stands by may be about to take over.
+        const nobody = now.leader === null && now.conductors.length === 0;
+        if (lacks === null || nobody) return { now, lacks };
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
         lacks = error.message;
@@ -174,11 +176,19 @@ function describeTrafficset(of: TrafficsetChange): string[] {
       : [
           `${of.trafficset}: version ${of.versionBefore} -> ${of.version}, ${of.changed} of ${count(of.buckets, 'bucket')} changed (${share(of.changed)})`,
           ...of.text.map((text) => `  ${text}`),
-          `  second hop: established flows of ${count(of.longer, 'bucket')} (${share(of.longer)}) take it now; ` +
-            `${of.secondHopsBefore} -> ${of.secondHops} buckets have one`,
+          ...secondHopLine(of, share),
         ];
   const until = of.nextAt === null ? '' : ` (until ${new Date(of.nextAt).toLocaleTimeString('en-GB')})`;
   return [...lines, ...of.waiting.map((why) => `  waits${until}: ${why}`)];
+}
+
+/** Nothing where there are no second hops. */
+function secondHopLine(of: TrafficsetChange, share: (buckets: number) => string): string[] {
+  if (of.longer + of.secondHopsBefore + of.secondHops === 0) return [];
+  return [
+    `  second hop: established flows of ${count(of.longer, 'bucket')} (${share(of.longer)}) take it now; ` +
+      `${of.secondHopsBefore} -> ${of.secondHops} buckets have one`,
+  ];
 }
 
 function recordText({ dip, weight, pool, state }: ServerRecord): string {

@@ -5,9 +5,7 @@ import type { TrafficsetKeeper } from './trafficset-keeper.js';
 /** What the active conductor thinks, for `twohop status`. */
 export function statusOf(conductor: string, office: Office, serversRevision: number): StatusRecord {
   const keepers = [...office.keepers.values()];
-  const wide = keepers.flatMap(({ name, verdict }) =>
-    verdict?.wideProblem == null ? [] : [`${name}: ${verdict.wideProblem}`],
-  );
+  const wide = byReason(keepers.map(({ name, verdict }) => [name, verdict?.wideProblem ?? '']));
   const refused = [...office.refusals].map(([name, why]) => [name, unpublished(why)] as const);
   return {
     conductor,
@@ -32,42 +30,56 @@ function unpublished(why: string): StatusRecord['trafficsets'][string] {
   return { version: 0, buckets: 0, newFlows: {}, secondHops: 0, waiting: [why], nextAt: null, moves: [] };
 }
 
+/** What one trafficset says of the servers, by name. */
+interface View {
+  readonly trafficset: string;
+  readonly standings: ReadonlyMap<string, Standing>;
+  readonly whys: ReadonlyMap<string, string>;
+  readonly loads: ReadonlyMap<string, number>;
+  readonly latencies: ReadonlyMap<string, number | null>;
+}
+
+function viewOf(keeper: TrafficsetKeeper): View {
+  return {
+    trafficset: keeper.name,
+    standings: new Map(keeper.servers.map(({ name, standing }) => [name, standing])),
+    whys: new Map([...(keeper.verdict?.standings ?? [])].map(([name, { why }]) => [name, why])),
+    loads: keeper.deviations(),
+    latencies: new Map(keeper.reports.map(({ server, latency }) => [server, latency])),
+  };
+}
+
 /** In the worst of its standings, with the reasons from all trafficsets. */
 function serversOf(keepers: readonly TrafficsetKeeper[]): StatusRecord['servers'] {
-  const servers: StatusRecord['servers'] = {};
-  for (const keeper of keepers) {
-    const loads = keeper.deviations();
-    const latencies = new Map(keeper.reports.map(({ server, latency }) => [server, latency]));
-    for (const { name, standing } of keeper.servers) {
-      const judged = keeper.verdict?.standings.get(name)?.why ?? '';
-      const why = standing === 'drained' ? ['drained by the operator', judged] : [judged];
-      const before = servers[name];
-      servers[name] = {
-        standing: worse(before?.standing, standing),
-        why: joined(before?.why ?? '', why, keepers.length > 1 ? keeper.name : ''),
-        load: { ...before?.load, [keeper.name]: loads.get(name) ?? null },
-        latency: before?.latency ?? latencies.get(name) ?? null,
-      };
-    }
-  }
-  return servers;
+  const views = keepers.map(viewOf);
+  const names = new Set(views.flatMap(({ standings }) => [...standings.keys()]));
+  return Object.fromEntries([...names].map((name) => [name, serverOf(name, views)]));
 }
 
-const ORDER = ['in', 'drained', 'down', 'gone'] as const;
-type Standing = (typeof ORDER)[number];
-
-function worse(before: Standing | undefined, now: Standing): Standing {
-  return before !== undefined && ORDER.indexOf(before) > ORDER.indexOf(now) ? before : now;
+function serverOf(name: string, views: readonly View[]): StatusRecord['servers'][string] {
+  const standings = views.map((view) => view.standings.get(name));
+  const standing = WORST_FIRST.find((one) => standings.includes(one)) ?? 'gone';
+  const reasons = byReason(views.map((view) => [view.trafficset, view.whys.get(name) ?? '']));
+  const latencies = views.map((view) => view.latencies.get(name) ?? null);
+  return {
+    standing,
+    why: [...(standing === 'drained' ? ['drained by the operator'] : []), ...reasons].join('; '),
+    load: Object.fromEntries(views.map((view) => [view.trafficset, view.loads.get(name) ?? null])),
+    latency: latencies.find((latency) => latency !== null) ?? null,
+  };
 }
 
-/** Reasons of several trafficsets; one that several have is told once. */
-function joined(before: string, reasons: readonly string[], trafficset: string): string {
-  const told = before === '' ? [] : before.split('; ');
-  for (const reason of reasons) {
-    if (reason === '' || told.some((one) => one.endsWith(reason))) continue;
-    told.push(
-      trafficset === '' || reason === 'drained by the operator' ? reason : `${trafficset}: ${reason}`,
-    );
+type Standing = StatusRecord['servers'][string]['standing'];
+
+const WORST_FIRST = ['gone', 'down', 'drained', 'in'] as const;
+
+/** Each reason once: bare when all trafficsets have it, else behind the names of those that do. */
+function byReason(told: readonly (readonly [trafficset: string, reason: string])[]): string[] {
+  const reasons = new Map<string, string[]>();
+  for (const [trafficset, reason] of told) {
+    if (reason !== '') reasons.set(reason, [...(reasons.get(reason) ?? []), trafficset]);
   }
-  return told.join('; ');
+  return [...reasons].map(([reason, names]) =>
+    names.length === told.length ? reason : `${names.join(', ')}: ${reason}`,
+  );
 }
