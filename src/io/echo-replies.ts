@@ -92,6 +92,11 @@ export class EchoReplies {
     this.pollfd.data.setInt16(4, POLLIN, true);
   }
 
+  /** Whether no thread of the pool is taken. */
+  get isIdle(): boolean {
+    return this.waiting === null;
+  }
+
   /** Call when somebody begins to wait. */
   wake(): void {
     if (this.closed) return;
