@@ -41,7 +41,7 @@ install_missing() {
   fi
   # A process of its own, whose trap is run however the installation ends.
   if ! (
-    trap 'allow_services; stop_nsd' EXIT
+    trap 'allow_services; stop_services' EXIT
     forbid_services
     apt_install
   ); then
@@ -81,14 +81,21 @@ policy_is_ours() {
   grep -qsxF "$policy_mark" "$policy"
 }
 
-# Where the package came just now: it is not to be started at the next boot either.
-stop_nsd() {
-  is_missing nsd || return 0
+# Packages that bring a service, as PACKAGE:SERVICE. Where one came just now, it is not to be started at the next boot
+# either.
+services="nsd:nsd etcd-server:etcd prometheus:prometheus bird2:bird"
+stop_services() {
+  local pair
+  for pair in $services; do
+    ! is_missing "${pair%%:*}" || stop_service "${pair##*:}"
+  done
+}
+stop_service() {
   if [ -d /run/systemd/system ]; then
-    systemctl disable --now --quiet nsd.service || true
+    systemctl disable --now --quiet "$1.service" || true
   else
-    invoke-rc.d nsd stop || true
-    update-rc.d nsd disable || true
+    invoke-rc.d "$1" stop || true
+    update-rc.d "$1" disable || true
   fi >/dev/null 2>&1
 }
 

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { describe, it } from 'vitest';
+import { CpuGroup } from '../src/testbed/control/cpu-group.js';
 
 /**
  * Tests that need more than an ordinary process has. Where the means are missing they are skipped by name, visibly;
@@ -12,11 +13,12 @@ import { describe, it } from 'vitest';
  * - `root`: user id 0
  * - `tun`: /dev/net/tun can be opened
  * - `namespaces`: new network and mount namespaces can be made
+ * - `cgroups`: control groups with a quota of processor time can be made
  * - `ipv6`: the machine has the address ::1
  * - `npm:NAME`: the optional package NAME is installed
  * - anything else: a program of that name is in PATH
  */
-export type Need = 'root' | 'tun' | 'namespaces' | 'ipv6' | `npm:${string}` | (string & {});
+export type Need = 'root' | 'tun' | 'namespaces' | 'cgroups' | 'ipv6' | `npm:${string}` | (string & {});
 
 const answers = new Map<Need, boolean>();
 
@@ -42,6 +44,12 @@ function probe(need: Need): boolean {
       }
     case 'namespaces':
       return spawnSync('unshare', ['-n', '-m', 'true']).status === 0;
+    case 'cgroups':
+      try {
+        return CpuGroup.make(`/twohop-${process.pid}-probe`).remove();
+      } catch {
+        return false;
+      }
     case 'ipv6':
       return hasLoopback6();
     default:

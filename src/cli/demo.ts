@@ -1,13 +1,21 @@
+import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import Table from 'cli-table3';
 import { Argument, Command } from 'commander';
 import ora, { type Ora } from 'ora';
+import type { LineChart } from '../chart/chart.js';
+import { lineChartSvg } from '../chart/svg.js';
+import { lineChartText } from '../chart/terminal.js';
 import { serverName } from '../testbed/addresses.js';
 import type { FailureMode } from '../testbed/cluster-file.js';
+import type { Picture } from '../testbed/control/picture.js';
 import { type DemoEvent, type DemoOutcome, runDemo } from '../testbed/demo.js';
 import { DEFAULT_NAME } from '../testbed/state.js';
 import { DEFAULT_SUITE, SUITES, suiteNamed } from '../testbed/suites/index.js';
 import type { Suite } from '../testbed/suites/suite.js';
 import { colors } from './colors.js';
+import { pictureLines } from './demo-picture.js';
 import { count, failureModeOption } from './testbed-common.js';
 
 /** With more, a step might find by chance that none of its connections is on the server it is about. */
@@ -25,12 +33,13 @@ export function demoCommand(): Command {
     .option('--servers <n>', `number of servers, 2 to ${MOST_SERVERS}`, count(MOST_SERVERS, 2), 4)
     .addOption(failureModeOption(`; only ${DEFAULT_SUITE.name} shows what it changes`))
     .option('--keep', 'leave the data center up afterwards, to look around')
+    .option('--chart <file>', 'where to write the curve that a step draws, as SVG', DEFAULT_CHART)
     .option('--json', 'print the results for programs')
     .addHelpText(
       'after',
       `
 Demonstrations:
-${SUITES.map(({ name, title }) => `  ${name.padEnd(9)}${title}`).join('\n')}
+${SUITES.map(({ name, title }) => `  ${name.padEnd(11)}${title}`).join('\n')}
 
 Exit code: 0 when every step held, 1 otherwise.
 
@@ -46,8 +55,11 @@ interface DemoCommandOptions {
   readonly servers: number;
   readonly failureMode: FailureMode;
   readonly keep?: boolean;
+  readonly chart: string;
   readonly json?: boolean;
 }
+
+const DEFAULT_CHART = join(tmpdir(), 'twohop-demo.svg');
 
 async function demo(suite: Suite, options: DemoCommandOptions): Promise<void> {
   const begin = performance.now();
@@ -69,12 +81,14 @@ async function demo(suite: Suite, options: DemoCommandOptions): Promise<void> {
   } finally {
     progress.end();
   }
+  const charts = outcome.results.flatMap(({ chart }) => chart ?? []);
+  for (const chart of charts) await writeFile(options.chart, await lineChartSvg(chart));
   const seconds = Math.round((performance.now() - begin) / 100) / 10;
   const held = outcome.notRun.length === 0 && outcome.results.every((result) => result.held);
   process.stdout.write(
     options.json === true
       ? `${JSON.stringify({ held, seconds, steps: outcome.results, notRun: outcome.notRun }, null, 2)}\n`
-      : `${report(outcome, seconds)}\n`,
+      : `${report(outcome, seconds)}\n${charts.map((chart) => chartReport(chart, options.chart)).join('')}`,
   );
   if (outcome.kept !== null) process.stderr.write(`${howToLookAround(suite)}\n`);
   if (!held) process.exitCode = 1;
@@ -88,6 +102,7 @@ function hasSpinner(stream: NodeJS.WriteStream): boolean {
 /** A spinner on a terminal, plain lines in a pipe; on standard error, where it does not mix with the results. */
 class Progress {
   private spinner: Ora | null = null;
+  private title = '';
 
   constructor(private readonly isTerminal: boolean) {
     this.begin('Building a data center');
@@ -96,6 +111,7 @@ class Progress {
   show(event: DemoEvent): void {
     if (event.event === 'up') this.finish(true, `Data center up in ${event.seconds} s`);
     else if (event.event === 'begin') this.begin(event.title);
+    else if (event.event === 'picture') this.picture(event.picture);
     else if (event.event === 'end') {
       const { held, title, seconds } = event.result;
       this.finish(held, `${title} (${seconds} s)`);
@@ -109,7 +125,13 @@ class Progress {
   }
 
   private begin(text: string): void {
+    this.title = text;
     if (this.isTerminal) this.spinner = ora({ text, stream: process.stderr }).start();
+  }
+
+  private picture(picture: Picture): void {
+    if (this.spinner === null) return;
+    this.spinner.text = [this.title, ...pictureLines(picture, process.stderr.columns)].join('\n');
   }
 
   private finish(held: boolean, text: string): void {
@@ -139,6 +161,12 @@ function report({ results, notRun }: DemoOutcome, seconds: number): string {
       ? colors.green(`All ${all} steps held`)
       : colors.red(`${failed} of ${all} steps did not hold`);
   return `\n${table.toString()}\n${verdict}, in ${seconds} s.`;
+}
+
+function chartReport(chart: LineChart, file: string): string {
+  const columns = Math.max(60, Math.min(process.stdout.columns || 100, 120));
+  const text = lineChartText(chart, { columns, rows: 16, color: process.stdout.isTTY === true });
+  return `\n${text}\n\nThe same as a picture: ${file}\n`;
 }
 
 /** @param terminal its width; undefined or 0 where there is none */

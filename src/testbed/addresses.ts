@@ -9,6 +9,8 @@ export const VIP_PREFIXES = { 4: '192.0.2.0/24', 6: '2001:db8:100::/64' } as con
 export const UNDERLAY_PREFIXES = { 4: '10.0.0.0/16', 6: 'fd00::/48' } as const;
 
 export const ROUTER = 'r0';
+/** Of the router itself: where the control plane's services listen (store, metrics, conductors). */
+export const CONTROL_ADDRESS = '10.0.0.1';
 export const SERVICE_PORTS = [80, 8080] as const;
 
 /** What fits into the address plan, and on a machine. */

@@ -58,6 +58,28 @@ export interface LoadReport {
   readonly failures: readonly Attempt[];
 }
 
+/** A steady load of new connections, one request each, that goes round in a fixed set of 4-tuples. */
+export interface WorkLoadSpec {
+  readonly perSecond: number;
+  readonly targets: readonly Endpoint[];
+  /** Local ports: each is used with every target. */
+  readonly ports: { readonly first: number; readonly count: number };
+  /** What each request asks the service to do (control/work-service.ts). */
+  readonly iterations: number;
+  readonly timeoutMs: number;
+}
+
+/** What came of one request of a {@link WorkLoadSpec}. */
+export interface WorkDone {
+  /** When it began, and when it ended: milliseconds of the machine's monotonic clock. */
+  readonly begun: number;
+  readonly ended: number;
+  /** Who answered; null when nobody did. */
+  readonly server: string | null;
+  /** Null: it was answered with 200. */
+  readonly error: string | null;
+}
+
 /** What came of one datagram in a UDP flow. */
 export interface FlowAnswer extends Tuple {
   /** Of the flow, unique per client. */
@@ -91,6 +113,8 @@ export interface ClientOperations {
       readonly kinds: readonly HeldKind[];
       readonly targets: readonly Endpoint[];
       readonly bytes: number;
+      /** How fast a transfer moves while it is held. Default: a megabyte takes some ten seconds. */
+      readonly pace?: { readonly everyMs: number; readonly bytes: number };
     };
     response: Held[];
   };
@@ -110,6 +134,11 @@ export interface ClientOperations {
     response: null;
   };
   'load-stop': { request: Record<never, never>; response: LoadReport };
+  /** Begins to send requests that cost the service a fixed amount of work, see work-load.ts; until `work-stop`. */
+  'work-start': { request: WorkLoadSpec; response: null };
+  /** @returns what came of the requests since it was asked last; those under way not among them */
+  'work-taken': { request: Record<never, never>; response: WorkDone[] };
+  'work-stop': { request: Record<never, never>; response: WorkDone[] };
   /** Opens UDP flows from the local ports given and sends one datagram of `bytes` in each, one after another. */
   'flows-open': {
     request: {

@@ -11,11 +11,13 @@ import type {
   LoadReport,
   Outcome,
   Tuple,
+  WorkDone,
 } from './client-protocol.js';
 import { type HeldConnection, reasonOf, tupleOf } from './held-connection.js';
 import { makeHeld } from './held-kinds.js';
 import { readJsonLines, writeJsonLine } from './json-lines.js';
 import { UdpFlow } from './udp-flow.js';
+import { WorkLoad } from './work-load.js';
 
 /**
  * The client process in a client's namespace. It does with ordinary kernel sockets what it is told on standard
@@ -47,6 +49,7 @@ class Client {
   private readonly flows = new Map<number, UdpFlow>();
   private nextId = 1;
   private load: Load | null = null;
+  private work: WorkLoad | null = null;
 
   async perform(operation: ClientOperation, request: Request<ClientOperation>): Promise<unknown> {
     switch (operation) {
@@ -62,6 +65,12 @@ class Client {
         return this.startLoad(request as Request<'load-start'>);
       case 'load-stop':
         return this.stopLoad();
+      case 'work-start':
+        return this.startWork(request as Request<'work-start'>);
+      case 'work-taken':
+        return this.work?.take() ?? [];
+      case 'work-stop':
+        return this.stopWork();
       case 'flows-open':
         return this.openFlows(request as Request<'flows-open'>);
       case 'flows-ask':
@@ -84,12 +93,12 @@ class Client {
     return attempts;
   }
 
-  private async hold({ count, kinds, targets, bytes }: Request<'hold'>): Promise<Held[]> {
+  private async hold({ count, kinds, targets, bytes, pace }: Request<'hold'>): Promise<Held[]> {
     const opening: Promise<Held>[] = [];
     for (let n = 0; n < count; n++) {
       for (const kind of kinds) {
         const target = targets[opening.length % targets.length];
-        const connection = makeHeld(kind, this.nextId++, target, bytes);
+        const connection = makeHeld(kind, this.nextId++, target, bytes, pace);
         this.held.set(connection.id, connection);
         opening.push(connection.open());
       }
@@ -116,6 +125,19 @@ class Client {
     const load = this.load;
     this.load = null;
     return load.stop();
+  }
+
+  private startWork(spec: Request<'work-start'>): null {
+    if (this.work !== null) throw new Error('the work is already on');
+    this.work = new WorkLoad(spec);
+    return null;
+  }
+
+  private async stopWork(): Promise<WorkDone[]> {
+    if (this.work === null) throw new Error('there is no work');
+    const work = this.work;
+    this.work = null;
+    return work.stop();
   }
 
   /** One after another: a service that forks for every flow takes its time. */

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { clientName, serverName } from './addresses.js';
 import { ClientHandle } from './client-handle.js';
 import type { FailureMode } from './cluster-file.js';
+import { ControlPlane } from './control/control-plane.js';
 import { TestbedError } from './errors.js';
 import { Fleet } from './fleet.js';
 import { Network, type NetworkSpec } from './network.js';
@@ -14,6 +15,8 @@ export interface DataCenterSpec extends NetworkSpec {
   readonly loadBalancer: FailureMode | null;
   /** Name of the suite that says what runs in it. Default: HTTP services (suites/web.ts). */
   readonly suite?: string;
+  /** The control group in which servers get their shares of the machine, where a suite wants them. */
+  readonly cpuGroup?: string;
 }
 
 /** Where a data center keeps its files: in the enclosure's own /run. */
@@ -29,6 +32,8 @@ export class DataCenter {
     readonly network: Network,
     /** The nodes; null without a load balancer. */
     readonly fleet: Fleet | null,
+    /** The conductors and what they run; null where there are none. */
+    private readonly control: ControlPlane | null,
     readonly sites: Sites,
     /** By number. */
     private readonly clients: ReadonlyMap<number, ClientHandle>,
@@ -47,16 +52,23 @@ export class DataCenter {
         mkdir(dirname(site.file('any')), { recursive: true }),
       ),
     );
-    const network = await Network.build(spec);
+    const isConducted = suite.conducted !== undefined;
+    const network = await Network.build({ ...spec, routing: isConducted ? 'bgp' : 'static' });
     const fleet =
-      loadBalancer === null ? null : new Fleet(DIRECTORY, servers, loadBalancer, suite.trafficsets(servers));
+      loadBalancer === null || isConducted
+        ? null
+        : new Fleet(DIRECTORY, servers, loadBalancer, suite.trafficsets(servers));
 
     const clients = new Map<number, ClientHandle>();
     for (const site of sites.clients) {
       if (suite.clientProcesses.includes(site.number)) clients.set(site.number, startClient(site));
     }
-    await Promise.all([fleet?.start(), suite.startServices(sites)]);
-    return new DataCenter(spec, network, fleet, sites, clients);
+    const [control] = await Promise.all([
+      isConducted ? startControlPlane(spec, sites) : null,
+      fleet?.start(),
+      suite.startServices(sites),
+    ]);
+    return new DataCenter(spec, network, fleet, control, sites, clients);
   }
 
   /** Client process by the number of its client, from 1. */
@@ -76,6 +88,17 @@ export class DataCenter {
     if (this.fleet === null) throw new TestbedError('this data center has no load balancer');
     return this.fleet;
   }
+
+  /** The conductors and what they run. @throws {TestbedError} when this data center has none */
+  requireControl(): ControlPlane {
+    if (this.control === null) throw new TestbedError('this data center has no conductor');
+    return this.control;
+  }
+}
+
+function startControlPlane({ cpuGroup }: DataCenterSpec, { servers }: Sites): Promise<ControlPlane> {
+  if (cpuGroup === undefined) throw new TestbedError('a conductor needs a control group for its servers');
+  return ControlPlane.up({ directory: DIRECTORY, servers, cpuGroup });
 }
 
 function sitesNamed(count: number, nameOf: (number: number) => string): Site[] {

@@ -1,3 +1,4 @@
+import { pictureOf } from './control/picture.js';
 import { DataCenter, type DataCenterSpec } from './data-center.js';
 import type { DemoEvent } from './demo.js';
 import { attachLifeline } from './enclosure.js';
@@ -19,6 +20,7 @@ export async function demonstrate(spec: DataCenterSpec): Promise<void> {
     return;
   }
   tell({ event: 'up', seconds: secondsSince(begin) });
+  if (suite.conducted !== undefined) setInterval(() => showPicture(dataCenter), PICTURE_MS).unref();
 
   const results: ScenarioResult[] = [];
   for (const scenario of suite.scenarios) {
@@ -33,6 +35,13 @@ export async function demonstrate(spec: DataCenterSpec): Promise<void> {
     if (!carriedOut) break;
   }
   tell({ event: 'done', notRun: suite.scenarios.slice(results.length).map(({ title }) => title) });
+}
+
+/** As often as a person can follow. */
+const PICTURE_MS = 500;
+
+function showPicture(dataCenter: DataCenter): void {
+  tell({ event: 'picture', picture: pictureOf(dataCenter.requireControl().watch.view) });
 }
 
 async function tryToRun(

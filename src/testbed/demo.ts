@@ -1,4 +1,6 @@
 import type { FailureMode } from './cluster-file.js';
+import { CpuGroupKeeper } from './control/cpu-group-keeper.js';
+import type { Picture } from './control/picture.js';
 import type { DataCenterSpec } from './data-center.js';
 import { Enclosure, enclosureFailure } from './enclosure.js';
 import { TestbedError } from './errors.js';
@@ -14,6 +16,8 @@ import type { Suite } from './suites/suite.js';
 export type DemoEvent =
   | { readonly event: 'up'; readonly seconds: number }
   | { readonly event: 'begin'; readonly name: string; readonly title: string }
+  /** How the data center stands, now and then during a step; only where a conductor runs it. */
+  | { readonly event: 'picture'; readonly picture: Picture }
   | { readonly event: 'end'; readonly result: ScenarioResult }
   /** After a step that could not be carried out, the others are not tried. */
   | { readonly event: 'done'; readonly notRun: readonly string[] }
@@ -44,11 +48,15 @@ export interface DemoOutcome {
  */
 export async function runDemo(options: DemoOptions): Promise<DemoOutcome> {
   const { suite, keepAs, signal } = options;
+  const least = suite.conducted?.leastServers ?? 0;
+  if (options.servers < least) throw new TestbedError(`${suite.name} needs ${least} servers at least`);
   requireMeans({ tools: [...TESTBED_TOOLS, ...suite.tools], tun: true });
   if (keepAs !== null && readState(keepAs) !== undefined) throw alreadyUp(keepAs);
 
+  const keeper = suite.conducted === undefined ? null : CpuGroupKeeper.make();
   const spec: DataCenterSpec = {
-    servers: options.servers,
+    ...(keeper === null ? {} : { cpuGroup: keeper.path }),
+    servers: options.servers + (suite.conducted === undefined ? 0 : 1),
     clients: suite.clients,
     access: suite.access,
     loadBalancer: options.failureMode,
@@ -59,6 +67,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoOutcome> {
     if (event.event === 'end') results.push(event.result);
     options.onEvent(event);
   });
+  keeper?.guard(enclosure.pid);
   signal.addEventListener('abort', () => void enclosure.stop());
   let kept: TestbedState | null = null;
   try {
@@ -72,7 +81,10 @@ export async function runDemo(options: DemoOptions): Promise<DemoOutcome> {
     }
     return { results, notRun: last.notRun, kept };
   } finally {
-    if (kept === null) await enclosure.stop();
+    if (kept === null) {
+      await enclosure.stop();
+      await keeper?.gone();
+    }
   }
 }
 

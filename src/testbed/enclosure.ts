@@ -71,6 +71,11 @@ export class Enclosure {
     return new Enclosure(child, options.onMessage);
   }
 
+  /** Of the process that ends with everything inside; undefined when it could not be started. */
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
   /** The last words of whatever failed inside. */
   get lastWords(): string {
     return this.stderr.trim();

@@ -7,9 +7,13 @@ import type { Endpoint, Held, HeldKind, HeldProgress, Outcome, Tuple } from './c
  * to its end after it. Whatever goes wrong on the way is kept as the reason why it broke.
  */
 
-/** While held, a transfer moves this much per tick: little enough to last, steadily enough to be in progress. */
-const TICK_MS = 50;
-export const BYTES_PER_TICK = 4096;
+/** While held, a transfer moves so many bytes every so often: few enough to last, and always in progress. */
+export interface Pace {
+  readonly everyMs: number;
+  readonly bytes: number;
+}
+
+export const DEFAULT_PACE: Pace = { everyMs: 50, bytes: 4096 };
 
 /** How long opening may take. */
 const OPEN_MS = 10_000;
@@ -26,6 +30,7 @@ export abstract class HeldConnection {
     readonly id: number,
     protected readonly remote: Endpoint,
     protected readonly total: number,
+    protected readonly pace: Pace = DEFAULT_PACE,
   ) {}
 
   /** Resolves when the connection is up and its server known. @throws Error when it does not come up */
@@ -36,9 +41,9 @@ export abstract class HeldConnection {
     this.held = { id: this.id, kind: this.kind, server, ...tupleOf(request.socket) };
     this.tick = setInterval(() => {
       // The last byte is kept for `complete`: a transfer must not end while it is held.
-      const spare = Math.min(BYTES_PER_TICK, this.total - this.bytes - 1);
+      const spare = Math.min(this.pace.bytes, this.total - this.bytes - 1);
       if (spare > 0) this.move(spare);
-    }, TICK_MS);
+    }, this.pace.everyMs);
     return this.held;
   }
 

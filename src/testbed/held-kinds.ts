@@ -2,19 +2,25 @@ import { createHash } from 'node:crypto';
 import { Agent, type ClientRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Endpoint, HeldKind } from './client-protocol.js';
-import { BYTES_PER_TICK, type Exchange, exchangeHeads, HeldConnection, reasonOf } from './held-connection.js';
+import { type Exchange, exchangeHeads, HeldConnection, type Pace, reasonOf } from './held-connection.js';
 import type { UploadReceipt } from './service.js';
 import { BLOCK, PseudoRandomStream, streamDigest } from './stream.js';
 
 /** The kinds of connections that a client can hold. */
 
 /** @param bytes what a transfer carries; ignored for an idle connection */
-export function makeHeld(kind: HeldKind, id: number, remote: Endpoint, bytes: number): HeldConnection {
+export function makeHeld(
+  kind: HeldKind,
+  id: number,
+  remote: Endpoint,
+  bytes: number,
+  pace?: Pace,
+): HeldConnection {
   switch (kind) {
     case 'download':
-      return new Download(id, remote, bytes);
+      return new Download(id, remote, bytes, pace);
     case 'upload':
-      return new Upload(id, remote, bytes);
+      return new Upload(id, remote, bytes, pace);
     case 'idle':
       return new Idle(id, remote, 0);
   }
@@ -85,7 +91,7 @@ class Upload extends HeldConnection {
       },
       (request) => {
         this.request = request;
-        this.write(BYTES_PER_TICK);
+        this.write(this.pace.bytes);
       },
       (reason) => this.fail(reason),
     );

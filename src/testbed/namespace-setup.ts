@@ -119,18 +119,19 @@ export function nextHopGroups(verb: 'add' | 'replace', servers: readonly number[
   });
 }
 
+/** @param ecmp null: routes to the VIPs come from elsewhere */
 export function routerSetup(
   servers: readonly number[],
   clients: readonly number[],
   behindAccess: ReadonlySet<number>,
-  ecmp: Ecmp,
+  ecmp: Ecmp | null,
 ): string {
   const commands = ['link set lo up'];
   for (const server of servers) {
     const name = serverName(server);
     const link = serverLink(server);
     commands.push(`link set ${name} up`, ...addresses(name, link.peer));
-    for (const family of FAMILIES) {
+    for (const family of ecmp === null ? [] : FAMILIES) {
       commands.push(`nexthop add id ${nextHopId(server, family)} via ${link.own[family]} dev ${name}`);
     }
   }
@@ -149,11 +150,13 @@ export function routerSetup(
       commands.push(`link set ${name} up`, ...addresses(name, clientLink(client).peer));
     }
   }
-  commands.push(...nextHopGroups('add', ecmp.servers));
-  for (const family of FAMILIES) {
-    commands.push(`route add ${VIP_PREFIXES[family]} nhid ${GROUP_ID[family]}`);
+  if (ecmp !== null) {
+    commands.push(...nextHopGroups('add', ecmp.servers));
+    for (const family of FAMILIES) {
+      commands.push(`route add ${VIP_PREFIXES[family]} nhid ${GROUP_ID[family]}`);
+    }
   }
-  return seedLine(ecmp.seed) + ipBatch(commands);
+  return ipBatch(commands);
 }
 
 export function serverSetup(server: number): string[] {

@@ -33,6 +33,7 @@ function parseDemo(args: readonly string[]) {
         servers: { type: 'string' },
         'failure-mode': { type: 'string' },
         keep: { type: 'boolean' },
+        chart: { type: 'string' },
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },

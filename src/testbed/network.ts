@@ -30,6 +30,8 @@ export interface NetworkSpec {
   readonly clients: number;
   /** Clients (by number) that sit behind an access router. */
   readonly access?: readonly number[];
+  /** `static` (default): the router's ECMP routes are written down; `bgp`: it learns them from the servers. */
+  readonly routing?: 'static' | 'bgp';
 }
 
 export const SERVER_MTU = 9000;
@@ -41,7 +43,7 @@ export class Network {
     private current: Ecmp,
   ) {}
 
-  /** Builds everything; the ECMP routes lead to all servers. */
+  /** Builds everything; the ECMP routes, where they are static, lead to all servers. */
   static async build(spec: NetworkSpec): Promise<Network> {
     checkSpec(spec);
     const servers = numbers(spec.servers);
@@ -81,7 +83,8 @@ export class Network {
       ...access.map((client) => runScript(accessName(client), ipBatch(accessSetup(client)))),
     ]);
     // Last, because next-hop objects are refused while the other end of their link is down.
-    await runScript(ROUTER, routerSetup(servers, clients, behindAccess, ecmp));
+    const routes = spec.routing === 'bgp' ? null : ecmp;
+    await runScript(ROUTER, seedLine(ecmp.seed) + routerSetup(servers, clients, behindAccess, routes));
     return new Network(spec, ecmp);
   }
 
@@ -96,6 +99,7 @@ export class Network {
 
   /** Replaces the router's choice of servers: other servers, another order, another seed; what is left out stays. */
   async setEcmp(change: Partial<Ecmp>): Promise<void> {
+    if (this.spec.routing === 'bgp') throw new TestbedError('the router learns its routes from the servers');
     const ecmp: Ecmp = { ...this.current, ...change };
     if (ecmp.servers.length === 0) throw new TestbedError('ECMP needs at least one server');
     const script = [

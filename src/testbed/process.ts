@@ -13,6 +13,16 @@ try {
       await serveUntilKilled(args[0] ?? '');
       break;
     }
+    case 'work-service': {
+      const { serveWorkUntilKilled } = await import('./control/work-service.js');
+      await serveWorkUntilKilled(args[0] ?? '');
+      break;
+    }
+    case 'control-watch': {
+      const { watchControlPlane } = await import('./control/watch-process.js');
+      await watchControlPlane(args[0] ?? '');
+      break;
+    }
     case 'udp-service': {
       const { serveUdpUntilKilled } = await import('./udp-service.js');
       await serveUdpUntilKilled(args[0] ?? '', args.slice(1));

@@ -29,6 +29,10 @@ export const PACKAGES = {
   dnsperf: 'dnsperf',
   dig: 'bind9-dnsutils',
   socat: 'socat',
+  etcd: 'etcd-server',
+  prometheus: 'prometheus',
+  bird: 'bird2',
+  birdc: 'bird2',
 } as const;
 
 export type Tool = keyof typeof PACKAGES;

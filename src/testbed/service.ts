@@ -22,26 +22,53 @@ export interface UploadReceipt {
   readonly sha256: string;
 }
 
+/** Answers a request that the service itself does not know. @returns false to leave it */
+export type MoreAnswers = (url: URL, response: ServerResponse) => boolean;
+
 /** Starts listening on `ports` of all addresses of both families; resolves when connections are taken. */
 export async function startService(
   name: string,
   ports: readonly number[] = SERVICE_PORTS,
+  more: MoreAnswers = () => false,
 ): Promise<Server[]> {
   return Promise.all(
-    ports.flatMap((port) => [
-      listen(name, { host: '0.0.0.0', port }),
-      listen(name, { host: '::', port, ipv6Only: true }),
-    ]),
+    ports.flatMap((port) =>
+      serviceAddresses(port).map((address) => {
+        const server = makeServer(name, more);
+        return listen(server, address).then(() => server);
+      }),
+    ),
   );
 }
 
-function listen(
-  name: string,
-  address: { readonly host: string; readonly port: number; readonly ipv6Only?: boolean },
-): Promise<Server> {
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly ipv6Only?: boolean;
+}
+
+function serviceAddresses(port: number): readonly ListenAddress[] {
+  return [
+    { host: '0.0.0.0', port },
+    { host: '::', port, ipv6Only: true },
+  ];
+}
+
+/** Resolves when connections are taken. */
+export function listen(server: Server, address: ListenAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ ...address, backlog: 4096 }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function makeServer(name: string, more: MoreAnswers): Server {
   const server = createServer((request, response) => {
     response.setHeader('x-server', name);
-    answer(name, request, response).catch(() => {
+    answer(name, request, response, more).catch(() => {
       // The client went away in the middle: its side of the story is the one that counts.
       response.destroy();
     });
@@ -49,13 +76,15 @@ function listen(
   server.keepAliveTimeout = 0;
   server.requestTimeout = 0;
   server.headersTimeout = 0;
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ ...address, backlog: 4096 }, () => resolve(server));
-  });
+  return server;
 }
 
-async function answer(name: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(
+  name: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+  more: MoreAnswers,
+): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://vip');
   switch (`${request.method} ${url.pathname}`) {
     case 'GET /':
@@ -67,6 +96,7 @@ async function answer(name: string, request: IncomingMessage, response: ServerRe
     case 'POST /upload':
       return upload(request, response);
     default:
+      if (more(url, response)) return;
       response.statusCode = 404;
       response.end('GET /, GET /download?bytes=N&seed=S&rate=R, PUT /upload\n');
   }

@@ -67,6 +67,14 @@ describe('installing packages', () => {
     expect(called.slice(0, 3).map((line) => line.split(' ')[3])).toEqual(['install', 'update', 'install']);
   });
 
+  it('has the services of all packages off that came just now, and no others', () => {
+    const { called } = bash(
+      'need no-such-etcd etcd-server; need no-such-bird bird2; need no-such-prometheus prometheus\ninstall_missing',
+    );
+    const off = called.flatMap((line) => /(\w+)\.service$|^update-rc\.d (\w+)/.exec(line)?.slice(1) ?? []);
+    expect(off.filter((service) => service !== undefined)).toEqual(['etcd', 'prometheus', 'bird']);
+  });
+
   it("leaves somebody's own policy, and an nsd that was there, as they are", () => {
     writeFileSync(policy(), '#!/bin/sh\nexit 0\n');
     const { called } = bash('need no-such-dig dig-package\ninstall_missing');

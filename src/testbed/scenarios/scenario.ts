@@ -1,3 +1,4 @@
+import type { LineChart } from '../../chart/chart.js';
 import type { DataCenter } from '../data-center.js';
 
 /** One step of the demonstration: does something to a data center, and says whether the promise held. */
@@ -22,6 +23,8 @@ export interface Finding {
   readonly reasons: readonly string[];
   /** The numbers behind the lines, for programs. */
   readonly figures: Readonly<Record<string, Figure>>;
+  /** For people: drawn in a terminal and as a file. */
+  readonly chart?: LineChart;
 }
 
 export type Figure = number | string | readonly string[] | Readonly<Record<string, number>>;

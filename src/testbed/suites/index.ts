@@ -1,4 +1,5 @@
 import { TestbedError } from '../errors.js';
+import { conductor } from './conductor.js';
 import { quic } from './quic.js';
 import { roaming } from './roaming.js';
 import type { Suite } from './suite.js';
@@ -6,7 +7,7 @@ import { udp } from './udp.js';
 import { web } from './web.js';
 
 /** All demonstrations; the first is the default. */
-export const SUITES: readonly Suite[] = [web, roaming, udp, quic];
+export const SUITES: readonly Suite[] = [web, roaming, udp, quic, conductor];
 
 export const DEFAULT_SUITE = web;
 

@@ -13,6 +13,11 @@ export interface Suite {
   readonly tools: readonly Tool[];
 
   readonly clients: number;
+  /** A conductor and its standby run it (see control/); without it, the scenarios write the tables themselves. */
+  readonly conducted?: {
+    /** Servers at the beginning, at least. One more is there, and can be added. */
+    readonly leastServers: number;
+  };
   /** Clients (by number) that sit behind an access router. */
   readonly access: readonly number[];
   /** Clients (by number) with a client process (see client.ts); the others are namespaces for whatever else. */
