@@ -40,7 +40,8 @@ export interface FollowTablesOptions {
   readonly allowOlder?: boolean;
 }
 
-const RETRY_MS = 300;
+/** Half of it at least: nodes that failed together do not come back together. */
+const RETRY_MS = 1_000;
 
 /** Follows the forwarding table of one trafficset, for a node; through any absence of the store. Never throws. */
 export function followTables(
@@ -176,7 +177,7 @@ class TableFollowerOfStore implements TableFollowing {
 
   private tryAgain(entry: Entry): void {
     if (this.wanted !== null || this.closed) return;
-    this.retry = setTimeout(() => this.offer(entry), RETRY_MS);
+    this.retry = setTimeout(() => this.offer(entry), RETRY_MS * (0.5 + Math.random() / 2));
     this.retry.unref();
   }
 

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { widenInlining } from '../../src/node/engine.js';
 import { READ_CASES, runCapture, WRITE_CASES } from './captures.js';
 import { DISSECTOR_CASES, runDissector } from './dissectors.js';
+import { benchDistribution, missingForDistribution } from './distribution.js';
 import { benchHeap } from './heap.js';
 import { benchIo, missingForIo } from './io.js';
 import { MEMORY_CASES, runMemory } from './memory.js';
@@ -56,6 +57,11 @@ const benchmarks: readonly Benchmark[] = [
       await runCapture({ name, library, rounds: quick ? 15 : 101 }),
     ],
   })),
+  {
+    name: 'distribution',
+    missing: missingForDistribution,
+    run: (_programs, quick) => benchDistribution(quick ? 5 : 25),
+  },
   {
     name: 'tun',
     missing: missingForIo,

@@ -17,8 +17,8 @@ export class TestEtcd {
     private readonly options: readonly string[],
   ) {}
 
-  /** @param options more of etcd's command line */
-  static async start(...options: string[]): Promise<TestEtcd> {
+  /** @param options more of etcd's command line; by default what is written need not survive the machine */
+  static async start(options: readonly string[] = ['--unsafe-no-fsync']): Promise<TestEtcd> {
     const [port, peerPort] = await freePorts(2);
     const directory = mkdtempSync(join(tmpdir(), 'twohop-etcd-'));
     const url = `http://127.0.0.1:${port}`;
@@ -40,8 +40,7 @@ export class TestEtcd {
         ...['--name', 'test', '--data-dir', join(directory, 'data'), '--log-level', 'error'],
         ...['--listen-client-urls', url, '--advertise-client-urls', url, '--listen-peer-urls', peerUrl],
         ...['--initial-advertise-peer-urls', peerUrl, '--initial-cluster', `test=${peerUrl}`],
-        // What a test writes need not survive the machine.
-        ...['--unsafe-no-fsync', ...this.options],
+        ...this.options,
       ],
       { stdio: ['ignore', 'pipe', 'pipe'] },
     );
