@@ -46,10 +46,7 @@ const CURVE_SECONDS = 300;
 /** Servers whose loads are recorded one by one, for a drawing. */
 const DRAWN_SERVERS = 60;
 
-/**
- * As cluster.yaml has them by default, but for the control loop, which follows one-minute loads here: with a higher gain
- * and a narrower dead band it follows their noise, and each needless swap sends old connections over the second hop.
- */
+/** As cluster.yaml has them by default. */
 export const DEFAULT_SETTINGS: BalanceSettings = {
   scheme: 'tcp',
   pools: { default: 1 },

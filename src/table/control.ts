@@ -115,11 +115,12 @@ export const balanceShape = strictShape({
     ])
     .default('reports'),
   /** Between two balance steps; a sample older than two of them is stale. */
-  interval_seconds: seconds(0.2, 3600).default(10),
+  interval_seconds: seconds(0.2, 3600).default(60),
   max_change_per_minute: z.number().gt(0).max(1).default(0.25),
   min_second_hop_age_seconds: seconds(0, 10_000_000).default(3600),
-  gain: z.number().gt(0).max(1).default(0.5),
-  dead_band: z.number().min(0).max(0.5).default(0.02),
+  // A higher gain and a narrower dead band follow the noise of the samples: see native-notes/simulation.md.
+  gain: z.number().gt(0).max(1).default(0.3),
+  dead_band: z.number().min(0).max(0.5).default(0.03),
   /** Fill the second hops of a new TCP table, so that the first moves can be swaps already. */
   second_hops: z.boolean().default(false),
 });
