@@ -32,14 +32,31 @@ export class World {
     name: string,
     text: ClusterText = {},
     options: { newTables?: string[] } = {},
-  ): Promise<{ conductor: Conductor; log: LogLines; store: MemoryStore }> {
+  ): Promise<{
+    conductor: Conductor;
+    log: LogLines;
+    store: MemoryStore;
+    /** From now on it is told nothing of this prefix. */
+    deafen(prefix: string): void;
+  }> {
     const log = new LogLines();
     const store = this.server.open();
+    const deaf = new Set<string>();
+    const follow = store.follow.bind(store);
+    store.follow = (prefix, events) =>
+      follow(prefix, {
+        ...events,
+        reset: (listing) => events.reset(listing),
+        changes: (changes, revision) => {
+          if (!deaf.has(prefix)) events.changes(changes, revision);
+        },
+        available: (available, why) => events.available(available, why),
+      });
     const starting = startConductor(store, clusterOf(text), { name, log: log.log, ...options });
     await vi.advanceTimersByTimeAsync(20);
     const conductor = await starting;
     this.running.set(name, { conductor, store });
-    return { conductor, log, store };
+    return { conductor, log, store, deafen: (prefix) => void deaf.add(prefix) };
   }
 
   /** Seconds go by; nodes report meanwhile, and take up tables. */
