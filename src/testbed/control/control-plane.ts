@@ -53,7 +53,9 @@ export class ControlPlane {
     const config = join(directory, 'cluster.yaml');
     await writeFile(config, conductedClusterFile({ servers: fleet, cpuGroup, directory }));
 
-    const [router, etcd] = await Promise.all([Router.start(site, numbers), startEtcd(site)]);
+    // First, because it brings the address that the others listen on.
+    const router = await Router.start(site, numbers);
+    const etcd = await startEtcd(site);
     const servers = sites.map((server) => ConductedServer.make({ site: server, config, cpuGroup }));
     const control = new ControlPlane(site, config, router, servers, Watch.start(site, STORE));
     control.etcd = etcd;

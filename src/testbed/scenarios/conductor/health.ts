@@ -9,9 +9,9 @@ import { expectNoneBroken, failed, HELD, Traffic } from './traffic.js';
 const FAILING = 2;
 const DYING = 4;
 
-/** From the first check that fails to the last node that has the table without the server, and a second for the way. */
+/** From the first check that fails to the last node that has the table without the server, and a moment for the way. */
 const CONFIGURED_S = FALL * TIMES.checkEvery + TIMES.checkTimeout + TIMES.settle;
-const ON_THE_WAY_S = 1;
+const ON_THE_WAY_S = 1.5;
 
 /** A service fails and comes back; a server dies. */
 export const health: Scenario = {
@@ -25,6 +25,8 @@ export const health: Scenario = {
     const failedAt = clock();
     await failing.setMood('failing');
     await untilAvoided(control, failing.name);
+    const avoidedAfter = clock() - failedAt;
+    await traffic.untilRequestsSince(clock());
     const recoveredAt = clock();
     await failing.setMood('well');
     await control.untilInUse(failing.name);
@@ -37,7 +39,7 @@ export const health: Scenario = {
     const withdrawnAfter = clock() - diedAt;
     await dying.setLink('down');
     await untilAvoided(control, dying.name);
-    const repairedAt = clock();
+    const deadAvoidedAfter = clock() - diedAt;
     await dying.setLink('up');
     await dying.startService();
     dying.startNode();
@@ -45,11 +47,13 @@ export const health: Scenario = {
     await control.untilInUse(dying.name);
     const { requests, outcomes } = await traffic.end();
 
-    const duringFailure = failed(requests.filter(({ begun }) => begun >= failedAt && begun < recoveredAt));
-    const duringDeath = failed(requests.filter(({ begun }) => begun >= diedAt && begun < repairedAt));
+    const duringFailure = failed(
+      requests.filter(({ begun }) => begun >= failedAt && begun < failedAt + avoidedAfter),
+    );
+    const duringDeath = failed(
+      requests.filter(({ begun }) => begun >= diedAt && begun < diedAt + deadAvoidedAfter),
+    );
     const others = failed(requests).length - duringFailure.length - duringDeath.length;
-    const avoidedAfter = lastOf(duringFailure) - failedAt;
-    const deadAvoidedAfter = lastOf(duringDeath) - diedAt;
     const elsewhere = outcomes.filter(({ server }) => server !== dying.name);
     const onDead = outcomes.filter(({ server }) => server === dying.name);
 
@@ -94,9 +98,5 @@ export const health: Scenario = {
     );
   },
 };
-
-/** When the last of them began. */
-const lastOf = (requests: readonly { readonly begun: number }[]): number =>
-  Math.max(...requests.map(({ begun }) => begun));
 
 const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(1)} s`;

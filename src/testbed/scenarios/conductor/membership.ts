@@ -1,7 +1,6 @@
 import { dipOf, serverName } from '../../addresses.js';
 import { changeOf, type ServerChange } from '../../control/commands.js';
 import type { ControlPlane } from '../../control/control-plane.js';
-import { bucketsOf } from '../../control/view.js';
 import { clock } from '../../work-load.js';
 import { brokenOf } from '../connections.js';
 import { Judgement, type Scenario } from '../scenario.js';
@@ -26,7 +25,7 @@ export const membership: Scenario = {
     spare.startNode();
     await spare.untilHealthy();
     const added = await changed(judgement, control, 'add', spare.name, '--dip', dipOf(spare.number));
-    judgement.expect(bucketsOf(control.watch.view, spare.name) > 0, `${spare.name} got no bucket`);
+    await control.untilInUse(spare.name);
 
     const drain = await changed(judgement, control, 'drain', drained);
     const drainedAt = clock();

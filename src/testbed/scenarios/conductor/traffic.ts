@@ -20,7 +20,8 @@ export const PER_SECOND = 120;
 const WORK_MS = 1.6;
 /** With {@link TARGETS} a round of about five seconds. */
 const PORTS = { first: 10_000, count: 38 };
-const TIMEOUT_MS = 3000;
+/** As long as it takes to send a lost SYN twice again, and a little. */
+const TIMEOUT_MS = 5000;
 
 /** Seconds in which every 4-tuple has its turn once. */
 export const roundSeconds = (clients: number): number =>

@@ -1,4 +1,4 @@
-import { FAMILIES, type Family } from '../../addresses.js';
+import { FAMILIES, type Family, VIP_PREFIXES } from '../../addresses.js';
 import type { Endpoint } from '../../client-protocol.js';
 import { TRAFFICSET } from '../../control/cluster.js';
 import { spareRange } from '../../control/router.js';
@@ -7,7 +7,6 @@ import { waitUntil } from '../../wait.js';
 import { clock } from '../../work-load.js';
 import { brokenOf } from '../connections.js';
 import { Judgement, type Scenario } from '../scenario.js';
-import { serversInUse } from './standing.js';
 import { expectNoneBroken, expectNoneFailed, HELD, Traffic } from './traffic.js';
 
 const RANGES = FAMILIES.map((family) => spareRange(5, family));
@@ -23,7 +22,6 @@ export const vips: Scenario = {
     const control = dataCenter.requireControl();
     const judgement = new Judgement();
     const traffic = await Traffic.begin(dataCenter);
-    const servers = serversInUse(control).map(({ name }) => name);
 
     const before = await answers(dataCenter);
     const addedAt = clock();
@@ -32,8 +30,12 @@ export const vips: Scenario = {
     await waitUntil('the new VIPs to answer', async () => (await answers(dataCenter)) === ASKED, 20_000);
     const answeredAfter = clock() - addedAt;
     await waitUntil('every server to announce them', async () => {
-      const hops = await Promise.all(RANGES.map((range) => control.router.nextHops(range)));
-      return hops.every((names) => names.length === servers.length);
+      const [added, others] = await Promise.all(
+        [RANGES, FAMILIES.map((family) => VIP_PREFIXES[family])].map((ranges) =>
+          Promise.all(ranges.map((range) => control.router.nextHops(range))),
+        ),
+      );
+      return added.every((names, index) => names.length > 0 && names.join() === others[index].join());
     });
     const announcedAfter = clock() - addedAt;
 
@@ -52,7 +54,7 @@ export const vips: Scenario = {
     expectNoneFailed(judgement, requests);
     return judgement.finding(
       [
-        `added by one command: answered over both families ${seconds(answeredAfter)} later, announced by all ${servers.length} servers after ${seconds(announcedAfter)}`,
+        `added by one command: answered over both families ${seconds(answeredAfter)} later, announced by all servers after ${seconds(announcedAfter)}`,
         `removed: withdrawn by all ${seconds(withdrawnAfter)} later, and not answered any more`,
         `${HELD} long-lived connections to other VIPs: ${brokenOf(outcomes).length} broken; ${requests.length} new ones: none failed`,
       ],
