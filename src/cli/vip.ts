@@ -1,8 +1,8 @@
 import { Command } from 'commander';
 import { type Overview, readOverview } from '../conductor/overview.js';
-import { addVips, removeVips, trafficsetsWithVips } from '../conductor/vips.js';
+import { addVips, removeVips } from '../conductor/vips.js';
 import { type Store, StoreError } from '../store/store.js';
-import { readVips, type VipEditResult } from '../store/vips.js';
+import { readVips, trafficsetsWithVips, type VipEditResult } from '../store/vips.js';
 import { readText } from '../table/yaml.js';
 import { ExitCode } from './exit.js';
 import { wholeNumber } from './options.js';

@@ -1,6 +1,7 @@
 import { decodeRecord, encodeRecord, Keys, type ServerRecord, serverRecord } from '../store/records.js';
 import type { Store } from '../store/store.js';
-import { formatIpv4, parseIpv4 } from '../table/address.js';
+import { readVips, trafficsetsWithVips } from '../store/vips.js';
+import { formatIpv4, parseIpv4, parsePrefix } from '../table/address.js';
 import type { ClusterConfig } from '../table/cluster.js';
 import { NAME_PATTERN } from '../table/forwarding-table.js';
 import { VipMatcher } from '../table/vip-matcher.js';
@@ -75,6 +76,7 @@ export async function changeServer(
     const before = servers.find((server) => server.name === name) ?? null;
     if (change.type === 'remove' && damaged.includes(name)) return removeDamaged(store, name);
     const record = changed(name, before, change, servers, options);
+    if (change.type === 'add') await refuseStoredVip(store, change.dip);
     const after = servers.filter((server) => server.name !== name);
     if (record !== null) after.push({ name, revision: 0, ...record });
     const warnings = refuseNobody(servers, after, `${change.type} ${name}`, options);
@@ -172,6 +174,18 @@ function checkDip(text: string, servers: readonly KnownServer[], cluster: Cluste
   }
   if (VipMatcher.build(cluster.trafficsets).match4(dip, 0, -1) !== NOT_VIP) {
     throw new ControlError(`${formatIpv4(dip)} is a VIP: VIPs and DIPs must not overlap`);
+  }
+}
+
+/** Ranges that came at run time count like those of cluster.yaml. @throws ControlError; StoreError */
+async function refuseStoredVip(store: Store, dip: string): Promise<void> {
+  for (const trafficset of await trafficsetsWithVips(store)) {
+    const { ranges } = await readVips(store, trafficset);
+    const range = ranges.find((one) => parsePrefix(one).contains4(parseIpv4(dip)));
+    if (range === undefined) continue;
+    throw new ControlError(
+      `${dip} lies in ${range}, a VIP range of trafficset ${trafficset}: VIPs and DIPs must not overlap`,
+    );
   }
 }
 

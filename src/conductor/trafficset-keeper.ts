@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { ServerRecord, StatusRecord } from '../store/records.js';
 import { StoreError } from '../store/store.js';
@@ -83,6 +84,8 @@ export class TrafficsetKeeper {
   private refusal = '';
   private readonly gate: HealthGate;
   private readonly settings: BalanceSettings;
+  /** Trafficsets choose differently among equal buckets, each always alike. */
+  private readonly seed: number;
   private state: PlannerState;
   private table: ForwardingTable;
   private planned: readonly PlannedServer[] = [];
@@ -107,6 +110,7 @@ export class TrafficsetKeeper {
       wideProblemOver: wide_problem_over,
     });
     this.settings = settingsOf(trafficset);
+    this.seed = createHash('sha256').update(trafficset.name).digest().readInt32BE(0);
     this.table = begin.table;
     const { table, changedAt, corrections } = begin;
     this.state = fromTable(table, { corrections, ...(changedAt === null ? {} : { changedAt }) });
@@ -315,11 +319,8 @@ export class TrafficsetKeeper {
     const started = performance.now();
     let made: Plan;
     try {
-      made = plan(this.state, this.settings, {
-        now: Math.floor(clock.unix() / 1000),
-        servers: this.planned,
-        loads,
-      });
+      const now = Math.floor(clock.unix() / 1000);
+      made = plan(this.state, this.settings, { now, servers: this.planned, loads }, this.seed);
     } catch (error) {
       if (!(error instanceof TableError)) throw error;
       this.hinder(error.message);

@@ -1,4 +1,3 @@
-import { Keys } from '../store/records.js';
 import type { Store } from '../store/store.js';
 import { editVips, readVips, type VipEditResult } from '../store/vips.js';
 import { type Prefix, parseIpv4, parsePrefix } from '../table/address.js';
@@ -81,10 +80,4 @@ async function withStored(store: Store, { trafficsets }: ClusterConfig) {
       return { ...trafficset, vips: [...trafficset.vips, ...ranges.map(parsePrefix)] };
     }),
   );
-}
-
-/** Names of the trafficsets that have ranges in the store. @throws StoreError */
-export async function trafficsetsWithVips(store: Store): Promise<string[]> {
-  const { entries } = await store.list(Keys.vips);
-  return entries.map(({ key }) => key.slice(Keys.vips.length));
 }

@@ -1,5 +1,6 @@
 import { type Prefix, parsePrefix } from '../table/address.js';
 import { checkName } from '../table/forwarding-table.js';
+import { Keys } from './records.js';
 import type { Store } from './store.js';
 import { readCurrent, type VipRanges, writeList } from './vip-list.js';
 
@@ -86,4 +87,10 @@ function comparePrefixes(a: Prefix, b: Prefix): number {
     if (a.words[word] !== b.words[word]) return a.words[word] - b.words[word];
   }
   return a.length - b.length;
+}
+
+/** Names of the trafficsets that have ranges in the store. @throws StoreError */
+export async function trafficsetsWithVips(store: Store): Promise<string[]> {
+  const { entries } = await store.list(Keys.vips);
+  return entries.map(({ key }) => key.slice(Keys.vips.length));
 }
