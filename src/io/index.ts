@@ -1,6 +1,7 @@
 /** Ports that move packets, and the lookup of sockets. Reading the wire is `wire/`'s business, deciding `path/`'s. */
 export { monotonicMilliseconds } from './clock.js';
 export { DestroyEvents } from './destroy-events.js';
+export type { GueReceiverOptions } from './gue-socket.js';
 export {
   type ListedFlow,
   type ListedListener,
@@ -23,5 +24,5 @@ export {
 export type { DurableLookup, SocketEnds } from './socket-ends.js';
 export { SystemError } from './system-error.js';
 export { type TunOptions, TunPort } from './tun.js';
-export { GueReceiver, type GueReceiverOptions } from './udp.js';
+export { GueReceiver } from './udp.js';
 export { type Faults, FaultyPort, type Trace, TracingPort } from './wrappers.js';

@@ -15,6 +15,7 @@ export interface Libc {
   close(fd: number): number;
   read(fd: number, address: number, length: number): number;
   write(fd: number, address: number, length: number): number;
+  writev(fd: number, vectors: number, count: number): number;
   poll(pollfds: number, count: number, timeoutMs: number): number;
   /** The same on a thread of libuv's pool: keep the memory referenced until it settles. @returns -1 on failure */
   pollAside(pollfds: number, count: number, timeoutMs: number): Promise<number>;
@@ -89,6 +90,7 @@ function load(): Libc {
       close: c.func('close', 'int', ['int']),
       read: c.func('read', 'long', ['int', 'uintptr_t', 'size_t']),
       write: c.func('write', 'long', ['int', 'uintptr_t', 'size_t']),
+      writev: c.func('writev', 'long', ['int', 'uintptr_t', 'int']),
       poll,
       pollAside: (pollfds, count, timeoutMs) =>
         new Promise((resolve) => {

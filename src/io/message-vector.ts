@@ -7,9 +7,19 @@ const NAME = 0;
 const NAME_LENGTH = 8;
 const IOV = 16;
 const IOV_LENGTH = 24;
+const CONTROL = 32;
 const CONTROL_LENGTH = 40;
 const FLAGS = 48;
 const MESSAGE_LENGTH = 56;
+
+/** `struct cmsghdr`: length@0, level@8, type@12, and behind it an `int`. */
+const CMSG_LEVEL = 8;
+const CMSG_TYPE = 12;
+const CMSG_DATA = 16;
+/** Room for one control message with an `int`, aligned as the kernel wants it. */
+const CONTROL_SIZE = 24;
+const SOL_UDP = 17;
+const UDP_GRO = 104;
 
 /** `struct iovec`: base@0, length@8. */
 const IOVEC_SIZE = 16;
@@ -25,9 +35,14 @@ export class MessageVector {
   private readonly headers: NativeMemory;
   private readonly vectors: NativeMemory;
   private readonly names: NativeMemory;
+  private readonly controls: NativeMemory;
+  private readonly controlSize: number;
 
-  constructor(capacity: number) {
+  /** @param options.trains whether received messages tell the size of the datagrams in them: {@link segmentSize} */
+  constructor(capacity: number, options: { readonly trains?: boolean } = {}) {
     this.capacity = capacity;
+    this.controlSize = options.trains === true ? CONTROL_SIZE : 0;
+    this.controls = new NativeMemory(Math.max(1, capacity * this.controlSize));
     this.headers = new NativeMemory(capacity * MMSGHDR_SIZE);
     this.vectors = new NativeMemory(capacity * IOVEC_SIZE);
     this.names = new NativeMemory(capacity * SOCKADDR_IN_SIZE);
@@ -38,6 +53,9 @@ export class MessageVector {
       this.headers.setPointer(at + NAME_LENGTH, SOCKADDR_IN_SIZE);
       this.headers.setPointer(at + IOV, this.vectors.address + i * IOVEC_SIZE);
       this.headers.setPointer(at + IOV_LENGTH, 1);
+      if (this.controlSize > 0) {
+        this.headers.setPointer(at + CONTROL, this.controls.address + i * this.controlSize);
+      }
     }
   }
 
@@ -76,7 +94,18 @@ export class MessageVector {
   resetForReceive(index: number): void {
     const at = index * MMSGHDR_SIZE;
     this.headers.data.setUint32(at + NAME_LENGTH, SOCKADDR_IN_SIZE, true);
-    this.headers.data.setUint32(at + CONTROL_LENGTH, 0, true);
+    this.headers.data.setUint32(at + CONTROL_LENGTH, this.controlSize, true);
+  }
+
+  /** `UDP_GRO`: bytes of each datagram but the last of those that were received as one; 0 for a single one. */
+  segmentSize(index: number): number {
+    if (this.headers.data.getUint32(index * MMSGHDR_SIZE + CONTROL_LENGTH, true) < CMSG_DATA + 4) return 0;
+    const { data } = this.controls;
+    const at = index * this.controlSize;
+    if (data.getInt32(at + CMSG_LEVEL, true) !== SOL_UDP || data.getInt32(at + CMSG_TYPE, true) !== UDP_GRO) {
+      return 0;
+    }
+    return data.getInt32(at + CMSG_DATA, true);
   }
 
   /** Bytes received into message `index`. */

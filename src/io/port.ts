@@ -20,6 +20,8 @@ export interface PacketSource {
   /** Readable when there may be packets; -1 when the port needs no waiting. */
   readonly fd: number;
   readonly received: PortCounters;
+  /** Packets are here already that did not fit into the last batch: not to be waited for. Absent where there never are. */
+  readonly pending?: boolean;
   /**
    * Appends packets to the batch until it is full or the port would block.
    * @returns how many were appended. Throws only when the port itself is gone.

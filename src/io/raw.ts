@@ -39,6 +39,7 @@ export class RawSender implements PacketSink {
   private readonly libc: Libc = libc();
   private readonly arena = new ArenaAddress();
   private readonly messages = new MessageVector(BATCH_CAPACITY);
+  private queued = 0;
 
   constructor(options: RawSenderOptions = {}) {
     this.descriptor = check(
@@ -61,26 +62,33 @@ export class RawSender implements PacketSink {
   }
 
   send(batch: PacketBatch, action: Action): number {
-    const { messages } = this;
-    const arena = this.arena.of(batch);
     const count = batch.count;
-    let queued = 0;
     let taken = 0;
     for (let i = 0; i < count; i++) {
-      if (batch.action[i] !== action) continue;
-      messages.setBuffer(queued, arena + batch.offset[i], batch.length[i]);
-      messages.setIpv4(queued, batch.nextHop[i], 0);
-      queued++;
-      if (queued === messages.capacity) {
-        taken += this.flush(queued);
-        queued = 0;
-      }
+      if (batch.action[i] === action) taken += this.queue(batch, i);
     }
-    return queued === 0 ? taken : taken + this.flush(queued);
+    return taken + this.flush();
+  }
+
+  /** Takes packet `i` for the next call, which is made when there is no more room for it. @returns as {@link flush} */
+  queue(batch: PacketBatch, i: number): number {
+    const { messages } = this;
+    const taken = this.queued === messages.capacity ? this.flush() : 0;
+    messages.setBuffer(this.queued, this.arena.of(batch) + batch.offset[i], batch.length[i]);
+    messages.setIpv4(this.queued, batch.nextHop[i], 0);
+    this.queued++;
+    return taken;
+  }
+
+  /** Sends what is queued. @returns how many of it the kernel took */
+  flush(): number {
+    const count = this.queued;
+    this.queued = 0;
+    return count === 0 ? 0 : this.sendQueued(count);
   }
 
   /** Sends messages 0 .. count-1. A packet that the kernel refuses is skipped; those behind it still go. */
-  private flush(count: number): number {
+  private sendQueued(count: number): number {
     const { libc, messages, sent } = this;
     let next = 0;
     let taken = 0;

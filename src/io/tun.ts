@@ -1,7 +1,8 @@
 import type { PacketBatch } from '../path/batch.js';
 import type { Action } from '../path/verdict.js';
+import { VNET_HEADER } from '../wire/virtio-net.js';
 import { newCounters } from './counters.js';
-import { ArenaAddress, check, type Libc, libc, O_CLOEXEC, O_NONBLOCK, O_RDWR } from './libc.js';
+import { ArenaAddress, check, type Libc, libc, NativeMemory, O_CLOEXEC, O_NONBLOCK, O_RDWR } from './libc.js';
 import { IFREQ_UNION, ifreqName, interfaceMtu, newIfreq, setInterfaceMtu } from './net-device.js';
 import type { PacketSink, PacketSource, PortCounters } from './port.js';
 import { type Advice, Errno, NEEDS_NET_ADMIN, SystemError } from './system-error.js';
@@ -18,6 +19,17 @@ const TUNSETOFFLOAD = 0x400454d0;
 const IFF_TUN = 0x0001;
 const IFF_MULTI_QUEUE = 0x0100;
 const IFF_NO_PI = 0x1000;
+const IFF_VNET_HDR = 0x4000;
+const TUNSETVNETHDRSZ = 0x400454d8;
+const TUN_F_CSUM = 0x01;
+const TUN_F_TSO4 = 0x02;
+const TUN_F_TSO6 = 0x04;
+const TUN_F_TSO_ECN = 0x08;
+const TUN_F_USO4 = 0x20;
+const TUN_F_USO6 = 0x40;
+const TCP_OFFLOADS = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+/** Since Linux 6.2. */
+const UDP_OFFLOADS = TUN_F_USO4 | TUN_F_USO6;
 
 const NO_TUN_DRIVER =
   'The TUN driver is not there: modprobe tun; in a container also ' +
@@ -51,6 +63,53 @@ export interface TunOptions {
   readonly mtu?: number;
 }
 
+/** A queue of a TUN device, just opened. */
+export interface TunQueue {
+  readonly fd: number;
+  /** The device's name as the kernel has it. */
+  readonly name: string;
+  /** In bytes. */
+  readonly mtu: number;
+  /** What is handed over unfinished: nothing, TCP super-packets and checksums, or UDP's too. */
+  readonly offload: 'none' | 'tcp' | 'tcp+udp';
+}
+
+/**
+ * Creates the device or attaches to it. Throws a {@link SystemError} with advice.
+ * @param virtioHeaders every packet behind a virtio header, and as much offload as the kernel has
+ */
+export function openTunQueue(options: TunOptions, virtioHeaders: boolean): TunQueue {
+  const request = newIfreq(options.name);
+  const kind = virtioHeaders ? IFF_TUN | IFF_NO_PI | IFF_VNET_HDR : IFF_TUN | IFF_NO_PI;
+  request.data.setUint16(IFREQ_UNION, options.multiQueue === true ? kind | IFF_MULTI_QUEUE : kind, true);
+  const c = libc();
+  const fd = check(c.open(TUN_PATH, O_RDWR | O_NONBLOCK | O_CLOEXEC), 'open', TUN_PATH, OPEN_ADVICE);
+  try {
+    check(c.ioctl(fd, TUNSETIFF, request.address), 'TUNSETIFF', options.name, ATTACH_ADVICE);
+    const name = ifreqName(request);
+    const offload = virtioHeaders ? turnOffloadOn(fd, name) : 'none';
+    // A persistent device keeps the offloads of its last owner; without virtio headers checksums have to be whole.
+    if (!virtioHeaders) check(c.ioctl(fd, TUNSETOFFLOAD, 0), 'TUNSETOFFLOAD', name, ATTACH_ADVICE);
+    if (options.persistent !== undefined) {
+      check(c.ioctl(fd, TUNSETPERSIST, options.persistent ? 1 : 0), 'TUNSETPERSIST', name, ATTACH_ADVICE);
+    }
+    if (options.mtu !== undefined) setInterfaceMtu(name, options.mtu);
+    return { fd, name, mtu: interfaceMtu(name), offload };
+  } catch (error) {
+    c.close(fd);
+    throw error;
+  }
+}
+
+function turnOffloadOn(fd: number, name: string): 'tcp' | 'tcp+udp' {
+  const size = new NativeMemory(4);
+  size.data.setInt32(0, VNET_HEADER, true);
+  check(libc().ioctl(fd, TUNSETVNETHDRSZ, size.address), 'TUNSETVNETHDRSZ', name);
+  if (libc().ioctl(fd, TUNSETOFFLOAD, TCP_OFFLOADS | UDP_OFFLOADS) === 0) return 'tcp+udp';
+  check(libc().ioctl(fd, TUNSETOFFLOAD, TCP_OFFLOADS), 'TUNSETOFFLOAD', name);
+  return 'tcp';
+}
+
 export class TunPort implements PacketSource, PacketSink {
   /** The device's name as the kernel has it. */
   readonly name: string;
@@ -63,33 +122,15 @@ export class TunPort implements PacketSource, PacketSink {
   private readonly receiveArena = new ArenaAddress();
   private readonly sendArena = new ArenaAddress();
 
-  private constructor(descriptor: number, name: string, mtu: number) {
-    this.descriptor = descriptor;
-    this.name = name;
-    this.mtu = mtu;
+  private constructor(queue: TunQueue) {
+    this.descriptor = queue.fd;
+    this.name = queue.name;
+    this.mtu = queue.mtu;
   }
 
   /** Creates the device or attaches to it. Throws a {@link SystemError} with advice. */
   static open(options: TunOptions): TunPort {
-    const request = newIfreq(options.name);
-    const flags = IFF_TUN | IFF_NO_PI | (options.multiQueue === true ? IFF_MULTI_QUEUE : 0);
-    request.data.setUint16(IFREQ_UNION, flags, true);
-    const c = libc();
-    const fd = check(c.open(TUN_PATH, O_RDWR | O_NONBLOCK | O_CLOEXEC), 'open', TUN_PATH, OPEN_ADVICE);
-    try {
-      check(c.ioctl(fd, TUNSETIFF, request.address), 'TUNSETIFF', options.name, ATTACH_ADVICE);
-      const name = ifreqName(request);
-      // A persistent device keeps the offloads of its last owner; we need whole checksums and single packets.
-      check(c.ioctl(fd, TUNSETOFFLOAD, 0), 'TUNSETOFFLOAD', name, ATTACH_ADVICE);
-      if (options.persistent !== undefined) {
-        check(c.ioctl(fd, TUNSETPERSIST, options.persistent ? 1 : 0), 'TUNSETPERSIST', name, ATTACH_ADVICE);
-      }
-      if (options.mtu !== undefined) setInterfaceMtu(name, options.mtu);
-      return new TunPort(fd, name, interfaceMtu(name));
-    } catch (error) {
-      c.close(fd);
-      throw error;
-    }
+    return new TunPort(openTunQueue(options, false));
   }
 
   get fd(): number {
@@ -125,12 +166,7 @@ export class TunPort implements PacketSource, PacketSink {
         }
         throw new SystemError('read', errno, this.name);
       }
-      batch.offset[index] = offset;
-      batch.length[index] = length;
-      batch.verdict[index] = 0;
-      batch.action[index] = 0;
-      batch.nextHop[index] = 0;
-      batch.count = index + 1;
+      batch.append(offset, length);
       received.packets++;
       received.bytes += length;
     }

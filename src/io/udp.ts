@@ -4,42 +4,14 @@ import { IP_PROTOCOL_UDP } from '../wire/ip.js';
 import { encodeIpv4Into, IPV4_HEADER } from '../wire/ipv4.js';
 import { encodeUdpInto, UDP_HEADER } from '../wire/udp.js';
 import { newCounters } from './counters.js';
-import {
-  AF_INET,
-  ArenaAddress,
-  check,
-  type Libc,
-  libc,
-  MSG_DONTWAIT,
-  MSG_TRUNC,
-  NativeMemory,
-  SO_MEMINFO,
-  SO_REUSEPORT,
-  SOCK_CLOEXEC,
-  SOCK_DGRAM,
-  SOCK_NONBLOCK,
-  SOL_SOCKET,
-} from './libc.js';
+import { type GueReceiverOptions, GueSocket } from './gue-socket.js';
+import { ArenaAddress, type Libc, libc, MSG_DONTWAIT, MSG_TRUNC } from './libc.js';
 import { MessageVector } from './message-vector.js';
 import type { PacketSource, PortCounters } from './port.js';
-import { bindIpv4, setOption, setReceiveBuffer } from './socket.js';
 import { Errno, SystemError } from './system-error.js';
 
-const RECEIVE_BUFFER = 8 << 20;
 /** Outer IPv4 and UDP headers. */
-const OUTER_SIZE = IPV4_HEADER + UDP_HEADER;
-/** `SO_MEMINFO` fills nine 32-bit counters; the last is the packets dropped at a full receive buffer. */
-const MEMINFO_SIZE = 36;
-const MEMINFO_DROPS = 32;
-
-export interface GueReceiverOptions {
-  /** Own DIP as a number (host order). */
-  readonly dip: number;
-  readonly port: number;
-  /** Several sockets on the same port, one per worker; the kernel spreads flows over them. */
-  readonly reusePort?: boolean;
-}
-
+export const OUTER_SIZE = IPV4_HEADER + UDP_HEADER;
 /**
  * Receives GUE datagrams, 64 per recvmmsg(2), straight into the batch's slots.
  *
@@ -49,41 +21,26 @@ export interface GueReceiverOptions {
  */
 export class GueReceiver implements PacketSource {
   readonly received: PortCounters = newCounters();
-  private descriptor: number;
+  private readonly socket: GueSocket;
   private readonly dip: number;
   private readonly port: number;
   private readonly libc: Libc = libc();
   private readonly arena = new ArenaAddress();
   private readonly messages = new MessageVector(BATCH_CAPACITY);
-  private readonly meminfo = new NativeMemory(MEMINFO_SIZE + 4);
 
-  private constructor(descriptor: number, options: GueReceiverOptions) {
-    this.descriptor = descriptor;
+  private constructor(options: GueReceiverOptions) {
+    this.socket = new GueSocket(options);
     this.dip = options.dip;
     this.port = options.port;
   }
 
   /** Binds the socket. Throws a {@link SystemError} with advice. */
   static open(options: GueReceiverOptions): GueReceiver {
-    const c = libc();
-    const fd = check(
-      c.socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
-      'socket',
-      'AF_INET SOCK_DGRAM',
-    );
-    try {
-      if (options.reusePort === true) setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-      setReceiveBuffer(fd, RECEIVE_BUFFER);
-      bindIpv4(fd, options.dip, options.port);
-      return new GueReceiver(fd, options);
-    } catch (error) {
-      c.close(fd);
-      throw error;
-    }
+    return new GueReceiver(options);
   }
 
   get fd(): number {
-    return this.descriptor;
+    return this.socket.fd;
   }
 
   receive(batch: PacketBatch): number {
@@ -99,7 +56,7 @@ export class GueReceiver implements PacketSource {
         messages.resetForReceive(i);
       }
       received.calls++;
-      const count = this.libc.recvmmsg(this.descriptor, messages.address, free, MSG_DONTWAIT, 0);
+      const count = this.libc.recvmmsg(this.socket.fd, messages.address, free, MSG_DONTWAIT, 0);
       if (count < 0) {
         const errno = this.libc.errno();
         if (errno === Errno.EINTR) continue;
@@ -133,37 +90,41 @@ export class GueReceiver implements PacketSource {
       batch.bytes.copyWithin(payload, at, at + length);
     }
     const offset = payload - OUTER_SIZE;
-    this.writeOuter(batch.data, offset, OUTER_SIZE + length, message);
-    batch.offset[index] = offset;
-    batch.length[index] = OUTER_SIZE + length;
-    batch.verdict[index] = 0;
-    batch.action[index] = 0;
-    batch.nextHop[index] = 0;
-    batch.count = index + 1;
+    const { dip, port } = this;
+    writeOuter(
+      batch.data,
+      offset,
+      OUTER_SIZE + length,
+      messages.ipv4(message),
+      messages.port(message),
+      dip,
+      port,
+    );
+    batch.append(offset, OUTER_SIZE + length);
     received.packets++;
     received.bytes += OUTER_SIZE + length;
   }
 
-  private writeOuter(data: DataView, at: number, length: number, message: number): void {
-    const { messages } = this;
-    encodeIpv4Into(data, at, length, IP_PROTOCOL_UDP, messages.ipv4(message), this.dip);
-    encodeUdpInto(data, at + IPV4_HEADER, messages.port(message), this.port, length - IPV4_HEADER);
-  }
-
   /** Datagrams that the kernel dropped because the receive buffer was full, since the socket was opened. */
   kernelDrops(): number {
-    const { data, address } = this.meminfo;
-    data.setUint32(MEMINFO_SIZE, MEMINFO_SIZE, true);
-    check(
-      this.libc.getsockopt(this.descriptor, SOL_SOCKET, SO_MEMINFO, address, address + MEMINFO_SIZE),
-      'getsockopt',
-      'SO_MEMINFO',
-    );
-    return data.getUint32(MEMINFO_DROPS, true);
+    return this.socket.kernelDrops();
   }
 
   close(): void {
-    if (this.descriptor >= 0) this.libc.close(this.descriptor);
-    this.descriptor = -1;
+    this.socket.close();
   }
+}
+
+/** The outer headers that the kernel kept, of a datagram of `length` bytes, they included. */
+export function writeOuter(
+  data: DataView,
+  at: number,
+  length: number,
+  source: number,
+  sourcePort: number,
+  dip: number,
+  port: number,
+): void {
+  encodeIpv4Into(data, at, length, IP_PROTOCOL_UDP, source, dip);
+  encodeUdpInto(data, at + IPV4_HEADER, sourcePort, port, length - IPV4_HEADER);
 }

@@ -21,7 +21,7 @@ export interface NodeConfig extends ClusterConfig {
   readonly dipNumber: number;
   /** Where packets for the VIPs arrive. */
   readonly interface: string;
-  readonly tun: { readonly name: string; readonly mtu: number };
+  readonly tun: { readonly name: string; readonly mtu: number; readonly offload: 'auto' | 'off' };
   readonly workers: number;
   readonly steering: 'tc' | 'policy';
   readonly failureMode: 'closed' | 'open';
@@ -49,6 +49,7 @@ const nodeShape = strictShape({
   tun: strictShape({
     name: DEVICE_NAME.default('lb0'),
     mtu: z.int().min(1280).max(65535).default(9000),
+    offload: z.enum(['auto', 'off']).default('auto'),
   }).prefault({}),
   workers: z.int().min(1).max(64).default(1),
   steering: z.enum(['tc', 'policy']).default('tc'),

@@ -1,5 +1,5 @@
 import type { PacketSink, PacketSource } from '../io/port.js';
-import { PacketBatch } from '../path/batch.js';
+import { type BatchOptions, PacketBatch } from '../path/batch.js';
 import type { Forwarder } from '../path/forwarder.js';
 import type { Redirector } from '../path/redirector.js';
 import type { SocketLookup } from '../path/sockets.js';
@@ -30,7 +30,7 @@ export class DataPlaneLoop {
     private readonly forwarder: Forwarder,
     private readonly redirector: Redirector,
     private readonly sockets: SocketLookup,
-    batch: { readonly capacity?: number; readonly maxPacket?: number } = {},
+    batch: BatchOptions = {},
     /** In milliseconds, above 0; never goes back. */
     private readonly clock: () => number = () => performance.now(),
   ) {
@@ -48,6 +48,11 @@ export class DataPlaneLoop {
       if (fromTun < this.batch.capacity && fromGue < this.batch.capacity) break;
     }
     return total;
+  }
+
+  /** Packets are here that poll(2) would not tell of. */
+  get pending(): boolean {
+    return this.ports.tun.pending === true || this.ports.gue.pending === true;
   }
 
   /** One batch of one stage. @param stage 0: TUN and forwarder, 1: GUE and redirector. @returns packets handled */

@@ -11,6 +11,7 @@ import { Action, Verdict } from '../path/verdict.js';
 import type { ForwardingTable } from '../table/forwarding-table.js';
 import type { SharedVips } from '../table/vip-matcher.js';
 import type { FromWorker, ToWorker, WorkerInit } from './messages.js';
+import type { OffloadFound } from './ports.js';
 import { sumOf, WorkerStatus } from './worker-status.js';
 
 /** Entries of the socket cache; a miss costs a system call, nothing else. */
@@ -21,6 +22,8 @@ export interface DataPlaneOptions {
   readonly tun: string;
   readonly maxPacket: number;
   readonly sender: 'mmsg' | 'raw-socket';
+  /** Whether super-packets and trains are to be used where the kernel has them. */
+  readonly offload: 'auto' | 'off';
   /** A worker died: the node must not limp on. */
   onFailure(error: Error): void;
   /** A worker has taken what it was told: {@link DataPlane.taken} may have grown. */
@@ -53,6 +56,7 @@ export class DataPlane {
   private stopping = false;
   private mainSender: PacketSink | null = null;
   private mainBatch: PacketBatch | null = null;
+  private found: OffloadFound = { offload: 'off', reason: '' };
 
   private constructor(
     private path: PathConfig,
@@ -90,6 +94,8 @@ export class DataPlane {
       wakeFd: wake.fd,
       sockets,
       sender: this.options.sender,
+      // The device has one setting for all queues: the first worker finds it out, and the others do the same.
+      offload: index > 0 && this.found.offload === 'off' ? 'off' : this.options.offload,
     };
     const thread = new Worker(new URL('./worker.js', import.meta.url), { workerData: init });
     let ready = false;
@@ -97,6 +103,7 @@ export class DataPlane {
       thread.on('message', (message: FromWorker) => {
         if (message.type === 'ready') {
           ready = true;
+          if (index === 0) this.found = message.offload;
           resolve();
         } else if (message.type === 'taken') {
           this.options.onTaken?.();
@@ -113,6 +120,11 @@ export class DataPlane {
     const ended = new Promise<void>((resolve) => thread.once('exit', () => resolve()));
     this.handles.push({ thread, status, counters, wake, ended });
     return started;
+  }
+
+  /** What the workers' ports carry at once. */
+  get offload(): OffloadFound {
+    return this.found;
   }
 
   /** Hands a new table to every worker; each takes it between two batches. */

@@ -3,6 +3,7 @@ import type { SharedSessions } from '../path/session-set.js';
 import type { PathConfig } from '../path/state.js';
 import type { SharedTable } from '../table/forwarding-table.js';
 import type { SharedVips } from '../table/vip-matcher.js';
+import type { OffloadFound } from './ports.js';
 
 /** What the main thread and a data-plane worker say to each other. Everything heavy lies in shared memory. */
 
@@ -18,6 +19,8 @@ export interface WorkerInit {
   /** Memory of the socket cache that all workers share. */
   readonly sockets: SharedSocketState;
   readonly sender: 'mmsg' | 'raw-socket';
+  /** Whether super-packets and trains are to be used where the kernel has them. */
+  readonly offload: 'auto' | 'off';
 }
 
 /** `sequence` grows with every message; the worker reports the last one it has taken. */
@@ -39,7 +42,8 @@ export type ToWorker =
   | { readonly type: 'stop'; readonly sequence: number };
 
 export type FromWorker =
-  | { readonly type: 'ready' }
+  /** The ports are open, with this offload. */
+  | { readonly type: 'ready'; readonly offload: OffloadFound }
   /** Messages up to this number are taken. */
   | { readonly type: 'taken'; readonly sequence: number }
   /** A packet for the main thread to send, where only it can (see `remote-sender.ts`). */

@@ -24,6 +24,8 @@ export interface MetricsSource {
   counters(): readonly PathCounters[];
   status(): readonly WorkerStatus[];
   underlaySent(): PortTotals;
+  /** What the ports carry in super-packets and trains. */
+  offload(): string;
   tables(): readonly TableGauge[];
   sessions(): readonly SessionGauge[];
   /** By index, as the counters have them. */
@@ -186,6 +188,16 @@ export class NodeMetrics {
         },
       });
     }
+    const offload = new Gauge({
+      name: 'twohop_offload',
+      help: 'What goes through the ports in super-packets and trains: off, tcp or tcp+udp; always 1',
+      labelNames: ['offload'],
+      registers,
+      collect: () => {
+        offload.reset();
+        offload.set({ offload: source.offload() }, 1);
+      },
+    });
     const tooBig = new Counter({
       name: 'twohop_underlay_too_big_total',
       help: 'Packets that the interface would not take because of its MTU (EMSGSIZE); among the errors too',

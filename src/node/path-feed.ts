@@ -105,6 +105,7 @@ export class PathFeed {
       tun: config.tun.name,
       maxPacket: config.tun.mtu,
       sender: config.sender,
+      offload: config.tun.offload,
       onFailure: (error) => this.events.failed(error),
       onTaken: () => this.events.taken(),
     });

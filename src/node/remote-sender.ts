@@ -8,6 +8,8 @@ import type { FromWorker } from './messages.js';
  * into a message: plain and slow, for where sendmmsg is not to be had.
  */
 export class RemoteSender implements PacketSink {
+  /** The main thread counts those. */
+  readonly tooBig = 0;
   readonly sent: PortCounters = { packets: 0, bytes: 0, calls: 0, errors: 0 };
 
   constructor(private readonly post: (message: FromWorker) => void) {}

@@ -1,11 +1,6 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { Poller, WakeEvent } from '../io/poller.js';
-import type { PacketSink } from '../io/port.js';
-import { RawSender } from '../io/raw.js';
 import { CachedSockets } from '../io/socket-cache.js';
-import { TunPort } from '../io/tun.js';
-import { GueReceiver } from '../io/udp.js';
-import { BATCH_CAPACITY } from '../path/batch.js';
 import { PathCounters } from '../path/counters.js';
 import { Forwarder } from '../path/forwarder.js';
 import { Redirector } from '../path/redirector.js';
@@ -14,7 +9,7 @@ import { ForwardingTable } from '../table/forwarding-table.js';
 import { DataPlaneLoop } from './data-plane-loop.js';
 import { preferThisThread } from './engine.js';
 import type { FromWorker, ToWorker, WorkerInit } from './messages.js';
-import { RemoteSender } from './remote-sender.js';
+import { openPorts } from './ports.js';
 import { STATUS_INDEX, WorkerStatus } from './worker-status.js';
 
 /**
@@ -31,21 +26,16 @@ function main(init: WorkerInit, port: NonNullable<typeof parentPort>): void {
   const { values } = new WorkerStatus(init.status);
   const post = (message: FromWorker) => port.postMessage(message);
 
-  const tun = TunPort.open({ name: init.tun, multiQueue: true, mtu: init.maxPacket });
-  const gue = GueReceiver.open({ dip: init.path.dip, port: init.path.port, reusePort: true });
-  const underlay: PacketSink =
-    init.sender === 'mmsg' ? RawSender.open({ sourceDip: init.path.dip }) : new RemoteSender(post);
+  const { tun, gue, underlay, offload, batch } = openPorts(init, post);
   const sockets = CachedSockets.overKernel(init.sockets);
   const wake = new WakeEvent(init.wakeFd);
   const poller = new Poller([tun.fd, gue.fd, wake.fd]);
 
   let state = new PathState(init.path);
   const counters = new PathCounters(state.trafficsets.length, init.counters);
-  const forwarder = new Forwarder(state, counters, sockets, BATCH_CAPACITY);
-  const redirector = new Redirector(state, counters, sockets, BATCH_CAPACITY);
-  const loop = new DataPlaneLoop({ tun, gue, underlay }, forwarder, redirector, sockets, {
-    maxPacket: Math.max(init.maxPacket, init.path.underlayMtu),
-  });
+  const forwarder = new Forwarder(state, counters, sockets, batch.capacity);
+  const redirector = new Redirector(state, counters, sockets, batch.capacity);
+  const loop = new DataPlaneLoop({ tun, gue, underlay }, forwarder, redirector, sockets, batch);
 
   let running = true;
   const take = (message: ToWorker) => {
@@ -66,9 +56,9 @@ function main(init: WorkerInit, port: NonNullable<typeof parentPort>): void {
     values[STATUS_INDEX.sequence] = message.sequence;
   };
 
-  post({ type: 'ready' });
+  post({ type: 'ready', offload });
   while (running) {
-    poller.wait(POLL_MS);
+    poller.wait(loop.pending ? 0 : POLL_MS);
     values[STATUS_INDEX.wakeups]++;
     if (poller.ready(2)) {
       wake.drain();
@@ -100,7 +90,7 @@ function main(init: WorkerInit, port: NonNullable<typeof parentPort>): void {
     values[STATUS_INDEX.underlaySentPackets] = underlay.sent.packets;
     values[STATUS_INDEX.underlaySentBytes] = underlay.sent.bytes;
     values[STATUS_INDEX.underlaySentErrors] = underlay.sent.errors;
-    if (underlay instanceof RawSender) values[STATUS_INDEX.underlayTooBig] = underlay.tooBig;
+    values[STATUS_INDEX.underlayTooBig] = underlay.tooBig;
     values[STATUS_INDEX.lookupHits] = sockets.counters.hits;
     values[STATUS_INDEX.lookupMisses] = sockets.counters.misses;
     values[STATUS_INDEX.kernelLookups] = sockets.counters.kernelLookups;

@@ -16,6 +16,8 @@ export interface BatchOptions {
   readonly capacity?: number;
   /** Largest payload in bytes that a slot must hold. Default 9216 (jumbo frames). */
   readonly maxPacket?: number;
+  /** Bytes behind the slots, for ports that receive more than one packet at once. Default 0. */
+  readonly extra?: number;
 }
 
 export class PacketBatch {
@@ -27,6 +29,9 @@ export class PacketBatch {
   /** The arena. A Buffer outside V8's heap pool: its address is stable and may be handed to system calls. */
   readonly bytes: Buffer;
   readonly data: DataView;
+  /** Where in the arena the bytes behind the slots begin, and how many there are. */
+  readonly extraOffset: number;
+  readonly extra: number;
   /** Start of each packet, absolute in the arena. */
   readonly offset: Int32Array;
   /** Length of each packet in bytes. */
@@ -49,7 +54,9 @@ export class PacketBatch {
     this.maxPacket = options.maxPacket ?? 9216;
     const lines = Math.ceil((HEADROOM + this.maxPacket) / 64);
     this.slotSize = 64 * (lines | 1);
-    this.bytes = Buffer.allocUnsafeSlow(this.capacity * this.slotSize);
+    this.extra = options.extra ?? 0;
+    this.extraOffset = this.capacity * this.slotSize;
+    this.bytes = Buffer.allocUnsafeSlow(this.extraOffset + this.extra);
     this.bytes.fill(0);
     this.data = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
     this.offset = new Int32Array(this.capacity);
@@ -75,13 +82,19 @@ export class PacketBatch {
     if (this.count === this.capacity || packet.length > this.maxPacket) return false;
     const offset = this.payloadOffset(this.count);
     this.bytes.set(packet, offset);
-    this.offset[this.count] = offset;
-    this.length[this.count] = packet.length;
-    this.verdict[this.count] = 0;
-    this.action[this.count] = 0;
-    this.nextHop[this.count] = 0;
-    this.count++;
+    this.append(offset, packet.length);
     return true;
+  }
+
+  /** Takes what lies at `offset` in the next slot as a packet, not decided yet. The slot has to be free. */
+  append(offset: number, length: number): void {
+    const index = this.count;
+    this.offset[index] = offset;
+    this.length[index] = length;
+    this.verdict[index] = 0;
+    this.action[index] = 0;
+    this.nextHop[index] = 0;
+    this.count = index + 1;
   }
 
   /** A view (not a copy) of packet `index`. Allocates: for cold paths and tests. */

@@ -12,6 +12,7 @@ import { benchPublish } from './publish.js';
 import { benchReplay, benchReplayMemory } from './replay.js';
 import { formatReport, type Row, type Skipped } from './report.js';
 import { simulationRows } from './simulation.js';
+import { benchTcp } from './tcp.js';
 import { compileNative, type NativePrograms } from './twin.js';
 import { checkTwin } from './twin-check.js';
 import { vipRows } from './vip-rows.js';
@@ -61,6 +62,11 @@ const benchmarks: readonly Benchmark[] = [
     name: 'distribution',
     missing: missingForDistribution,
     run: (_programs, quick) => benchDistribution(quick ? 5 : 25),
+  },
+  {
+    name: 'tcp',
+    missing: missingForIo,
+    run: (programs, quick) => benchTcp(programs, quick),
   },
   {
     name: 'tun',

@@ -20,6 +20,8 @@ export interface NativePrograms {
   readonly library: string;
   /** Sends packets for the I/O benchmarks. */
   readonly generator: string;
+  /** Sends and receives bulk TCP. */
+  readonly stream: string;
 }
 
 /** Compiles the twin into a temporary directory that is removed when the process ends. */
@@ -28,9 +30,11 @@ export function compileNative(): NativePrograms {
   process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
   const library = join(directory, 'twin.so');
   const generator = join(directory, 'generator');
+  const stream = join(directory, 'stream');
   compile(['-shared', '-fPIC', '-o', library], SOURCES);
   compile(['-o', generator], GENERATOR_SOURCES);
-  return { library, generator };
+  compile(['-o', stream], ['stream.c']);
+  return { library, generator, stream };
 }
 
 function compile(output: readonly string[], sources: readonly string[]): void {

@@ -1,0 +1,114 @@
+/*
+ * Bulk TCP as plainly as it goes.
+ *
+ *   stream sink PORT                           reads whatever comes, of any number of connections, until it is killed
+ *   stream source ADDRESS PORT FLOWS SECONDS   writes as fast as it can, and prints the megabits per second that the
+ *                                              other end acknowledged in SECONDS, after a second to warm up
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_FLOWS = 64, BUFFER = 256 << 10, WARM_UP = 1 };
+
+static char buffer[BUFFER];
+static struct pollfd fds[MAX_FLOWS + 1];
+
+static void fail(const char *what) {
+  perror(what);
+  exit(1);
+}
+
+static double seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec + now.tv_nsec * 1e-9;
+}
+
+static void sink(int port) {
+  int one = 1;
+  struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(port)};
+  int listener = socket(AF_INET, SOCK_STREAM, 0);
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (listener < 0 || bind(listener, (struct sockaddr *)&name, sizeof name) < 0 || listen(listener, MAX_FLOWS) < 0) {
+    fail("listen");
+  }
+  puts("ready");
+  fflush(stdout);
+  int count = 1;
+  fds[0] = (struct pollfd){.fd = listener, .events = POLLIN};
+  for (;;) {
+    poll(fds, count, -1);
+    for (int i = count - 1; i > 0; i--) {
+      if (fds[i].revents == 0) continue;
+      if (read(fds[i].fd, buffer, BUFFER) > 0) continue;
+      close(fds[i].fd);
+      fds[i] = fds[--count];
+    }
+    if (fds[0].revents != 0 && count <= MAX_FLOWS) {
+      fds[count++] = (struct pollfd){.fd = accept(listener, NULL, NULL), .events = POLLIN};
+    }
+  }
+}
+
+static uint64_t acknowledged(int flows) {
+  uint64_t sum = 0;
+  for (int i = 0; i < flows; i++) {
+    struct tcp_info info;
+    socklen_t length = sizeof info;
+    if (getsockopt(fds[i].fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0) fail("TCP_INFO");
+    sum += info.tcpi_bytes_acked;
+  }
+  return sum;
+}
+
+static int source(const char *address, int port, int flows, double duration) {
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+  if (flows > MAX_FLOWS || inet_pton(AF_INET, address, &to.sin_addr) != 1) fail("arguments");
+  for (int i = 0; i < flows; i++) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0) fail("connect");
+    fds[i] = (struct pollfd){.fd = fd, .events = POLLOUT};
+  }
+  double begin = seconds() + WARM_UP;
+  double started = 0;
+  uint64_t before = 0;
+  for (;;) {
+    double now = seconds();
+    if (started == 0 && now >= begin) {
+      started = now;
+      before = acknowledged(flows);
+    }
+    if (started != 0 && now - started >= duration) break;
+    if (poll(fds, flows, 100) < 0 && errno != EINTR) fail("poll");
+    for (int i = 0; i < flows; i++) {
+      if (fds[i].revents == 0) continue;
+      if (send(fds[i].fd, buffer, BUFFER, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN) fail("send");
+    }
+  }
+  uint64_t sum = acknowledged(flows) - before;
+  printf("%.1f\n", sum * 8 / 1e6 / (seconds() - started));
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (argc == 3 && strcmp(argv[1], "sink") == 0) sink(atoi(argv[2]));
+  if (argc == 6 && strcmp(argv[1], "source") == 0) {
+    return source(argv[2], atoi(argv[3]), atoi(argv[4]), atof(argv[5]));
+  }
+  fprintf(stderr, "usage: stream sink PORT | stream source ADDRESS PORT FLOWS SECONDS\n");
+  return 2;
+}
