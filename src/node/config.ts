@@ -49,7 +49,7 @@ const nodeShape = strictShape({
   tun: strictShape({
     name: DEVICE_NAME.default('lb0'),
     mtu: z.int().min(1280).max(65535).default(9000),
-    offload: z.enum(['auto', 'off']).default('auto'),
+    offload: z.enum(['auto', 'off']).default('off'),
   }).prefault({}),
   workers: z.int().min(1).max(64).default(1),
   steering: z.enum(['tc', 'policy']).default('tc'),

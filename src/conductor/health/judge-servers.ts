@@ -66,10 +66,11 @@ export function judgeServers(
  */
 function judgePresence(presence: Presence | undefined, absence: number, watched: boolean): Verdict {
   const latency = null;
-  if (presence !== undefined && presence.absentFor <= absence && presence.healthy === false) {
+  const present = presence !== undefined && presence.absentFor === 0;
+  // A node that has left said so before: it may be restarting, which its absence decides.
+  if (present && presence.healthy === false) {
     return { up: false, why: 'its node reports itself unhealthy', latency };
   }
-  const present = presence !== undefined && presence.absentFor === 0;
   if (present || watched) return { up: true, why: '', latency };
   if (presence === undefined || presence.absentFor <= absence) {
     // It restarts, or has not come yet.

@@ -78,9 +78,10 @@ describe('a server', () => {
     expect(judge({ seen, presence: { healthy: null, absentFor: 3.1 } }).up).toBe(false);
   });
 
-  it('is down as soon as its node has said so and gone', () => {
+  it('is not known while a node that stopped in good order may be starting again', () => {
     const seen = { s2: { http: up() } };
-    expect(judge({ seen, presence: { healthy: false, absentFor: 0.5 } }).up).toBe(false);
+    expect(judge({ seen, presence: { healthy: false, absentFor: 0.5 } }).up).toBeNull();
+    expect(judge({ seen, presence: { healthy: false, absentFor: 3.1 } }).up).toBe(false);
   });
 
   it('is not known when the store has never heard of its node', () => {
