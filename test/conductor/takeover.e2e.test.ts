@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +10,8 @@ import type { Store } from '../../src/store/store.js';
 import { readPublished } from '../../src/store/tables.js';
 import { waitUntil } from '../../src/testbed/wait.js';
 import { describePrivileged } from '../privileged.js';
+import { TestEtcd } from '../store/etcd.js';
+import { tied } from '../tied.js';
 import { clusterText, putServer, statusIn } from './support.js';
 
 /** Real conductors and real stores: what happens to leadership and to the table when processes die or stand still. */
@@ -18,6 +19,7 @@ import { clusterText, putServer, statusIn } from './support.js';
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 let directory = '';
 let store: Store;
+let etcd: TestEtcd | null = null;
 const children = new Set<ChildProcess>();
 
 beforeEach(() => {
@@ -34,32 +36,21 @@ afterEach(async () => {
     }
   }
   children.clear();
+  await etcd?.remove();
+  etcd = null;
   rmSync(directory, { recursive: true });
 });
 
-function run(command: string, args: readonly string[]): ChildProcess {
-  const child = spawn(command, args, { stdio: 'ignore' });
+function conductor(config: string, name: string): ChildProcess {
+  const command = tied(process.execPath, [main, 'conductor', '--config', config, '--name', name]);
+  const child = spawn(...command, { stdio: 'ignore' });
   children.add(child);
   return child;
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
 async function startEtcd(): Promise<string> {
-  const [client, peer] = [`http://127.0.0.1:${await freePort()}`, `http://127.0.0.1:${await freePort()}`];
-  run('etcd', [
-    ...['--data-dir', join(directory, 'etcd'), '--log-level', 'error'],
-    ...['--listen-client-urls', client, '--advertise-client-urls', client],
-    ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
-    ...['--initial-cluster', `default=${peer}`],
-  ]);
-  return `etcd:${client}/test`;
+  etcd = await TestEtcd.start([]);
+  return etcd.address('test');
 }
 
 async function leader(): Promise<string | null> {
@@ -86,12 +77,11 @@ for (const [kind, needs, address] of STORES) {
       const balance = '{ buckets: 1024, max_change_per_minute: 1 }';
       writeFileSync(config, clusterText({ store: at, conductor: '{ node_absence_seconds: 0 }', balance }));
       store = await openStore(at);
-      const start = (name: string) => run('node', [main, 'conductor', '--config', config, '--name', name]);
-      started = new Map([['a', start('a')]]);
+      started = new Map([['a', conductor(config, 'a')]]);
       const published = async () => (await readPublished(store, 'web').catch(() => null)) !== null;
       await waitUntil('a first table', published, 30_000);
       await leads('a');
-      started.set('b', start('b'));
+      started.set('b', conductor(config, 'b'));
       const present = async () => (await store.get(Keys.conductor('b'))) !== null;
       await waitUntil('b stands by', present, 30_000);
     });

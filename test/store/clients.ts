@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { waitUntil } from '../../src/testbed/wait.js';
+import { tied } from '../tied.js';
 
 const FIXTURE = fileURLToPath(new URL('fixtures/client.mjs', import.meta.url));
 const DIST = fileURLToPath(new URL('../../dist', import.meta.url));
@@ -12,9 +13,8 @@ export class Client {
   private said = '';
 
   constructor(address: string, ...action: string[]) {
-    this.child = spawn(process.execPath, [FIXTURE, address, DIST, ...action], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const [command, args] = tied(process.execPath, [FIXTURE, address, DIST, ...action]);
+    this.child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.child.stdout?.on('data', (data) => {
       this.said += data;
     });

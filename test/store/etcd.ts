@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { START_MS, waitUntil } from '../../src/testbed/wait.js';
+import { tied } from '../tied.js';
 
 /** A real etcd of one member on loopback ports, with its data in a directory of its own. */
 export class TestEtcd {
@@ -34,16 +35,13 @@ export class TestEtcd {
 
   async start(): Promise<void> {
     const { directory, url, peerUrl } = this;
-    const child = spawn(
-      'etcd',
-      [
-        ...['--name', 'test', '--data-dir', join(directory, 'data'), '--log-level', 'error'],
-        ...['--listen-client-urls', url, '--advertise-client-urls', url, '--listen-peer-urls', peerUrl],
-        ...['--initial-advertise-peer-urls', peerUrl, '--initial-cluster', `test=${peerUrl}`],
-        ...this.options,
-      ],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
-    );
+    const [command, args] = tied('etcd', [
+      ...['--name', 'test', '--data-dir', join(directory, 'data'), '--log-level', 'error'],
+      ...['--listen-client-urls', url, '--advertise-client-urls', url, '--listen-peer-urls', peerUrl],
+      ...['--initial-advertise-peer-urls', peerUrl, '--initial-cluster', `test=${peerUrl}`],
+      ...this.options,
+    ]);
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     child.stdout.on('data', (data) => {
       this.log += data;
     });

@@ -6,6 +6,7 @@ import { readCpu } from '../../src/node/cpu.js';
 import { CpuGroup, groupsNamed } from '../../src/testbed/control/cpu-group.js';
 import { CpuGroupKeeper } from '../../src/testbed/control/cpu-group-keeper.js';
 import { describePrivileged } from '../privileged.js';
+import { tied } from '../tied.js';
 import { until } from './support.js';
 
 const children: ChildProcess[] = [];
@@ -15,7 +16,7 @@ afterEach(() => {
 
 /** A process that works without end. */
 function worker(): ChildProcess & { pid: number } {
-  const child = spawn('sh', ['-c', 'while :; do :; done'], { stdio: 'ignore' });
+  const child = spawn(...tied('sh', ['-c', 'while :; do :; done']), { stdio: 'ignore' });
   children.push(child);
   return child as ChildProcess & { pid: number };
 }
