@@ -1,5 +1,6 @@
 import { bar } from '../chart/terminal.js';
 import type { Picture, PicturedServer } from '../testbed/control/picture.js';
+import { percent } from '../testbed/words.js';
 
 /** What is shown below the spinner of `twohop demo` while a conductor works: servers, load, shares, last changes. */
 
@@ -31,5 +32,3 @@ function serverLine({ name, standing, load, share }: PicturedServer, servers: nu
     standing === 'in' ? '' : standing,
   ].join('');
 }
-
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;

@@ -99,7 +99,7 @@ export class Conductor {
       storeAvailable: () => this.observed.available,
       trafficsets: () => this.keepers.map((keeper) => keeper.gauges()),
       wideProblems: () =>
-        this.keepers.filter(({ verdict }) => verdict?.wideProblem != null).map((keeper) => keeper.name),
+        this.keepers.filter(({ health }) => health.verdict?.wideProblem != null).map((keeper) => keeper.name),
     });
   }
 

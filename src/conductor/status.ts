@@ -5,7 +5,7 @@ import type { TrafficsetKeeper } from './trafficset-keeper.js';
 /** What the active conductor thinks, for `twohop status`. */
 export function statusOf(conductor: string, office: Office, serversRevision: number): StatusRecord {
   const keepers = [...office.keepers.values()];
-  const wide = byReason(keepers.map(({ name, verdict }) => [name, verdict?.wideProblem ?? '']));
+  const wide = byReason(keepers.map(({ name, health }) => [name, health.verdict?.wideProblem ?? '']));
   const refused = [...office.refusals].map(([name, why]) => [name, unpublished(why)] as const);
   return {
     conductor,
@@ -43,9 +43,9 @@ function viewOf(keeper: TrafficsetKeeper): View {
   return {
     trafficset: keeper.name,
     standings: new Map(keeper.servers.map(({ name, standing }) => [name, standing])),
-    whys: new Map([...(keeper.verdict?.standings ?? [])].map(([name, { why }]) => [name, why])),
+    whys: new Map([...(keeper.health.verdict?.standings ?? [])].map(([name, { why }]) => [name, why])),
     loads: keeper.deviations(),
-    latencies: new Map(keeper.reports.map(({ server, latency }) => [server, latency])),
+    latencies: new Map(keeper.health.reports.map(({ server, latency }) => [server, latency])),
   };
 }
 

@@ -2,15 +2,14 @@ import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { ServerRecord, StatusRecord } from '../store/records.js';
 import { StoreError } from '../store/store.js';
-import { formatIpv4, parseIpv4 } from '../table/address.js';
+import { formatIpv4 } from '../table/address.js';
 import type { ClusterConfig } from '../table/cluster.js';
 import { TableError } from '../table/errors.js';
 import type { ForwardingTable } from '../table/forwarding-table.js';
 import { findBadRow } from '../table/rows.js';
 import type { TrafficsetConfig } from '../table/trafficset.js';
 import { Bell, type Clock } from './clock.js';
-import { type GateVerdict, HealthGate } from './health/gate.js';
-import { judgeServers, type ServerVerdict } from './health/judge-servers.js';
+import { HealthJudge } from './health-judge.js';
 import type { LoadSource } from './load/source.js';
 import { deviationsOf, largestDeviation } from './loads.js';
 import type { RememberedTable } from './memory.js';
@@ -74,15 +73,13 @@ const RETRY_MS = 1000;
 export class TrafficsetKeeper {
   /** Revision of `servers/` that the published table follows; 0 before the first. */
   followed = 0;
-  verdict: GateVerdict | null = null;
-  reports: readonly ServerVerdict[] = [];
+  readonly health: HealthJudge;
   /** The last samples that were used, by server. */
   loads: ReadonlyMap<string, number> = new Map();
   /** Why nothing can be planned, for people; '' when nothing hinders. */
   private hindrance = '';
   /** Why the store did not take the last table; '' when it did. */
   private refusal = '';
-  private readonly gate: HealthGate;
   private readonly settings: BalanceSettings;
   /** Trafficsets choose differently among equal buckets, each always alike. */
   private readonly seed: number;
@@ -103,11 +100,14 @@ export class TrafficsetKeeper {
 
   constructor(private readonly options: KeeperOptions) {
     const { trafficset, cluster, begin } = options;
-    const { settle_seconds, wide_problem, wide_problem_over } = cluster.control.conductor;
-    this.gate = new HealthGate({
-      settleSeconds: settle_seconds,
-      wideProblem: wide_problem,
-      wideProblemOver: wide_problem_over,
+    const { observed, clock, log, output } = options;
+    this.health = new HealthJudge({
+      trafficset,
+      cluster,
+      observed,
+      clock,
+      log,
+      changed: () => output.changed(),
     });
     this.settings = settingsOf(trafficset);
     this.seed = createHash('sha256').update(trafficset.name).digest().readInt32BE(0);
@@ -115,7 +115,7 @@ export class TrafficsetKeeper {
     const { table, changedAt, corrections } = begin;
     this.state = fromTable(table, { corrections, ...(changedAt === null ? {} : { changedAt }) });
     this.moves = [...options.history];
-    this.assumeHealth();
+    this.health.assume(new Set(this.state.slots), new Set(this.newFlows().keys()));
   }
 
   start(): void {
@@ -185,17 +185,6 @@ export class TrafficsetKeeper {
     return new Map([...all].flatMap(([dip, { newFlows }]) => (newFlows > 0 ? [[dip, newFlows]] : [])));
   }
 
-  /** Who gets new flows by the table is well until reports say otherwise: a new leader changes nothing by itself. */
-  private assumeHealth(): void {
-    const newFlows = this.newFlows();
-    const inTable = new Set(this.state.slots);
-    for (const [name, record] of this.options.observed.servers.known) {
-      const dip = parseIpv4(record.dip);
-      const wanted = record.state === 'active' && record.weight > 0;
-      if (inTable.has(dip)) this.gate.assume(name, newFlows.has(dip) || !wanted);
-    }
-  }
-
   private async run(): Promise<void> {
     while (!this.closed) {
       const retry = await this.step();
@@ -209,7 +198,7 @@ export class TrafficsetKeeper {
     const { observed } = this.options;
     const revision = observed.servers.revision;
     const servers = new Map(observed.servers.known);
-    this.judge(servers);
+    this.planned = this.health.judge(servers);
     if (!this.mayPlan(servers)) return RETRY_MS;
     if (!(await this.outdoNodes())) return RETRY_MS;
     const loads = this.freshLoads;
@@ -241,34 +230,6 @@ export class TrafficsetKeeper {
     if (revision !== this.followed) this.options.output.changed();
     this.followed = revision;
     return this.untilNext();
-  }
-
-  private judge(servers: ReadonlyMap<string, ServerRecord>): void {
-    const { observed, cluster, trafficset, clock } = this.options;
-    const names = [...servers.keys()].sort();
-    this.reports = judgeServers(cluster, balanceOf(trafficset).health ?? null, names, {
-      reports: observed.health.known,
-      presence: observed.presenceOf(names),
-    });
-    const wide = this.verdict?.wideProblem ?? null;
-    const before = JSON.stringify([...(this.verdict?.standings ?? [])]);
-    this.verdict = this.gate.judge(clock.now() / 1000, this.reports);
-    if (JSON.stringify([...this.verdict.standings]) !== before) this.options.output.changed();
-    this.tellWideProblem(wide !== null, this.verdict.wideProblem);
-    this.planned = [...servers].map(([name, record]) => ({
-      name,
-      dip: parseIpv4(record.dip),
-      weight: record.weight,
-      pool: record.pool,
-      standing:
-        record.state === 'drained' ? 'drained' : this.verdict?.standings.get(name)?.up ? 'in' : 'down',
-    }));
-  }
-
-  private tellWideProblem(before: boolean, now: string | null): void {
-    const { log } = this.options;
-    if (!before && now !== null) log.error({ trafficset: this.name }, now);
-    if (before && now === null) log.info({ trafficset: this.name }, 'the problem of the data center is over');
   }
 
   /** Whether nothing forbids to plan at all; what does is told once. */
@@ -406,7 +367,7 @@ export class TrafficsetKeeper {
     const { clock } = this.options;
     const nextAt = this.lastPlan?.nextAt ?? null;
     const planned = nextAt === null ? Number.POSITIVE_INFINITY : 1000 * nextAt - clock.unix();
-    const judged = this.verdict?.nextAt ?? null;
+    const judged = this.health.verdict?.nextAt ?? null;
     const health = judged === null ? Number.POSITIVE_INFINITY : 1000 * judged - clock.now();
     // Absence of a node is a matter of time, too: it is looked at every second.
     return Math.max(1, Math.min(1000, planned, health));

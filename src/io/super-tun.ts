@@ -8,7 +8,7 @@ import { GatherVector } from './gather-vector.js';
 import { ArenaAddress, type Libc, libc } from './libc.js';
 import type { PacketSink, PacketSource, PortCounters } from './port.js';
 import { Errno, SystemError } from './system-error.js';
-import { openTunQueue, type TunOptions, type TunQueue } from './tun.js';
+import { endReading, openTunQueue, type TunOptions, type TunQueue } from './tun.js';
 
 /** What a {@link SuperTunPort} needs of a batch's `extra` bytes, from their beginning. */
 export const SUPER_TUN_EXTRA = (VNET_HEADER + LARGEST_SUPER_PACKET + 63) & ~63;
@@ -71,12 +71,8 @@ export class SuperTunPort implements PacketSource, PacketSink {
       if (length <= 0) {
         const errno = length === 0 ? Errno.EAGAIN : libc.errno();
         if (errno === Errno.EINTR) continue;
-        if (errno === Errno.EAGAIN) break;
-        if (errno === Errno.ENOMEM || errno === Errno.ENOBUFS) {
-          received.errors++;
-          break;
-        }
-        throw new SystemError('read', errno, this.name);
+        endReading(errno, received, this.name);
+        break;
       }
       if (segmenter.begin(batch, batch.extraOffset, length)) segmenter.fill(batch);
       else received.errors++;

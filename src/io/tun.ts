@@ -110,6 +110,13 @@ function turnOffloadOn(fd: number, name: string): 'tcp' | 'tcp+udp' {
   return 'tcp';
 }
 
+/** After a read of a TUN that brought nothing: counts what is an error. @throws SystemError when the device is gone */
+export function endReading(errno: number, received: PortCounters, name: string): void {
+  if (errno === Errno.EAGAIN) return;
+  if (errno !== Errno.ENOMEM && errno !== Errno.ENOBUFS) throw new SystemError('read', errno, name);
+  received.errors++;
+}
+
 export class TunPort implements PacketSource, PacketSink {
   /** The device's name as the kernel has it. */
   readonly name: string;
@@ -159,12 +166,8 @@ export class TunPort implements PacketSource, PacketSink {
       if (length <= 0) {
         const errno = length === 0 ? Errno.EAGAIN : libc.errno();
         if (errno === Errno.EINTR) continue;
-        if (errno === Errno.EAGAIN) break;
-        if (errno === Errno.ENOMEM || errno === Errno.ENOBUFS) {
-          received.errors++;
-          break;
-        }
-        throw new SystemError('read', errno, this.name);
+        endReading(errno, received, this.name);
+        break;
       }
       batch.append(offset, length);
       received.packets++;

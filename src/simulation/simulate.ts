@@ -1,4 +1,4 @@
-import { bucketsFor } from '../conductor/plan/index.js';
+import { bucketsFor, settingsOf } from '../conductor/plan/index.js';
 import type { BalanceSettings } from '../conductor/plan/types.js';
 import { Condition } from './condition.js';
 import { buildServers, type SimulatedServer } from './data-center.js';
@@ -47,16 +47,7 @@ const CURVE_SECONDS = 300;
 const DRAWN_SERVERS = 60;
 
 /** As cluster.yaml has them by default. */
-export const DEFAULT_SETTINGS: BalanceSettings = {
-  scheme: 'tcp',
-  pools: { default: 1 },
-  maxChangePerMinute: 0.25,
-  minHolderAge: 3600,
-  gain: 0.3,
-  deadBand: 0.03,
-  maxCorrectionStep: 1.5,
-  maxCorrection: 4,
-};
+export const DEFAULT_SETTINGS: BalanceSettings = settingsOf({ kind: 'tcp' });
 
 export interface SchemeResult {
   readonly name: string;

@@ -6,9 +6,8 @@ import { createLeaseFile, monotonic, readLeaseFile, removeLeaseFile, touchLeaseF
 import type { JournalEntry } from './file-record.js';
 import { Follower } from './follower.js';
 import { KeptLease } from './kept-lease.js';
-import { type Compare, Keyspace, type Operation } from './keyspace.js';
+import { type Compare, Keyspace, type Operation, operationOf } from './keyspace.js';
 import { checkTransaction } from './limits.js';
-import { leaseLost } from './memory.js';
 import { Keys } from './records.js';
 import {
   type Entry,
@@ -90,19 +89,9 @@ export class FileStore implements Store {
 
   async transact(transaction: Transaction): Promise<TransactionResult> {
     checkTransaction(transaction);
-    const { compare = [], puts = [], deletes = [] } = transaction;
-    const operation = {
-      puts: puts.map(({ key, value, lease }) => ({
-        key,
-        value: Uint8Array.from(value),
-        lease: lease?.id ?? null,
-      })),
-      deletes,
-    };
-    return this.commit(operation, compare, () => {
-      for (const { key, lease } of operation.puts) {
-        if (lease !== null && !this.keyspace.leases.has(lease)) throw leaseLost(key);
-      }
+    const operation = operationOf(transaction);
+    return this.commit(operation, transaction.compare, () => {
+      this.keyspace.refuseEndedLease(operation);
       return true;
     });
   }

@@ -1,4 +1,4 @@
-import type { Change, Entry, Listing, Transaction } from './store.js';
+import { type Change, type Entry, type Listing, StoreError, type Transaction } from './store.js';
 
 /** What one transaction does, with leases by name: what a journal holds. */
 export interface Operation {
@@ -16,6 +16,18 @@ export interface Operation {
   readonly lease?:
     | { readonly type: 'grant'; readonly id: string; readonly seconds: number }
     | { readonly type: 'renew' | 'end'; readonly id: string };
+}
+
+/** What a transaction does when its comparisons hold; values are copied, since their owner may write into them. */
+export function operationOf({ puts = [], deletes = [] }: Transaction): Operation {
+  return {
+    puts: puts.map(({ key, value, lease }) => ({
+      key,
+      value: Uint8Array.from(value),
+      lease: lease?.id ?? null,
+    })),
+    deletes,
+  };
 }
 
 /** An entry, and the lease that it goes with. */
@@ -50,6 +62,16 @@ export class Keyspace {
     const found = [...this.entries.values()].filter(({ key }) => key.startsWith(prefix));
     found.sort((a, b) => compareKeys(a.key, b.key));
     return { revision: this.revision, entries: found.map(entryOf) };
+  }
+
+  /** @throws StoreError `lease-lost` for a put under a lease that has ended */
+  refuseEndedLease({ puts }: Operation): void {
+    const put = puts.find(({ lease }) => lease !== null && !this.leases.has(lease));
+    if (put === undefined) return;
+    throw new StoreError(
+      'lease-lost',
+      `${put.key} was not written: the lease that it was to go with has ended`,
+    );
   }
 
   holds(compare: readonly Compare[]): boolean {

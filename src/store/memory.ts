@@ -1,6 +1,6 @@
 import { Follower } from './follower.js';
 import { KeptLease } from './kept-lease.js';
-import { Keyspace, type Operation } from './keyspace.js';
+import { Keyspace, type Operation, operationOf } from './keyspace.js';
 import { checkTransaction } from './limits.js';
 import {
   type Change,
@@ -121,20 +121,10 @@ export class MemoryStore implements Store {
   async transact(transaction: Transaction): Promise<TransactionResult> {
     checkTransaction(transaction);
     this.reach();
-    const { compare = [], puts = [], deletes = [] } = transaction;
     const { state } = this.server;
-    if (!state.holds(compare)) return { done: false, revision: state.revision };
-    for (const { key, lease } of puts) {
-      if (lease !== undefined && !state.leases.has(lease.id)) throw leaseLost(key);
-    }
-    const operation = {
-      puts: puts.map(({ key, value, lease }) => ({
-        key,
-        value: Uint8Array.from(value),
-        lease: lease?.id ?? null,
-      })),
-      deletes,
-    };
+    if (!state.holds(transaction.compare ?? [])) return { done: false, revision: state.revision };
+    const operation = operationOf(transaction);
+    state.refuseEndedLease(operation);
     return { done: true, revision: this.server.commit(operation) };
   }
 
@@ -205,9 +195,4 @@ export class MemoryStore implements Store {
     if (this.closed) throw new StoreError('unavailable', 'the memory store was closed');
     if (this.away !== null) throw new StoreError('unavailable', this.away);
   }
-}
-
-/** For a put under a lease that has ended. */
-export function leaseLost(key: string): StoreError {
-  return new StoreError('lease-lost', `${key} was not written: the lease that it was to go with has ended`);
 }

@@ -1,5 +1,6 @@
 import { type Prefix, parsePrefix } from '../table/address.js';
 import { checkName } from '../table/forwarding-table.js';
+import { comparePrefixes } from '../table/prefix-set.js';
 import { Keys } from './records.js';
 import type { Store } from './store.js';
 import { readCurrent, type VipRanges, writeList } from './vip-list.js';
@@ -79,14 +80,6 @@ export async function restoreVips(store: Store, vips: VipRanges): Promise<boolea
 
 function sorted(prefixes: Iterable<Prefix>): string[] {
   return [...prefixes].sort(comparePrefixes).map(String);
-}
-
-function comparePrefixes(a: Prefix, b: Prefix): number {
-  if (a.version !== b.version) return a.version - b.version;
-  for (let word = 0; word < a.words.length; word++) {
-    if (a.words[word] !== b.words[word]) return a.words[word] - b.words[word];
-  }
-  return a.length - b.length;
 }
 
 /** Names of the trafficsets that have ranges in the store. @throws StoreError */

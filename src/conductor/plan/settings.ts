@@ -8,7 +8,9 @@ const MAX_CORRECTION_STEP = 1.5;
 const MAX_CORRECTION = 4;
 
 /** What cluster.yaml says of a trafficset, as the planner wants it. */
-export function settingsOf(trafficset: TrafficsetConfig): BalanceSettings {
+export function settingsOf(
+  trafficset: Pick<TrafficsetConfig, 'kind' | 'sessions' | 'balance'>,
+): BalanceSettings {
   const balance = balanceOf(trafficset);
   return {
     scheme: schemeOf(trafficset),

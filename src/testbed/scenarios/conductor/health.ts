@@ -1,5 +1,6 @@
 import { serverName } from '../../addresses.js';
 import { FALL, TIMES } from '../../control/cluster.js';
+import { seconds } from '../../words.js';
 import { clock } from '../../work-load.js';
 import { brokenOf } from '../connections.js';
 import { Judgement, type Scenario } from '../scenario.js';
@@ -98,5 +99,3 @@ export const health: Scenario = {
     );
   },
 };
-
-const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(1)} s`;

@@ -6,6 +6,7 @@ import { MoveLog } from '../../control/move-log.js';
 import type { ConductedServer } from '../../control/servers.js';
 import { bucketsOf } from '../../control/view.js';
 import { waitUntil } from '../../wait.js';
+import { percent } from '../../words.js';
 import { brokenOf } from '../connections.js';
 import { Judgement, type Scenario } from '../scenario.js';
 import { serversInUse } from './standing.js';
@@ -128,5 +129,3 @@ function chartOf(
     ],
   };
 }
-
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;

@@ -6,6 +6,7 @@ import { MoveLog } from '../../control/move-log.js';
 import { allHave, versionOf } from '../../control/view.js';
 import { TestbedError } from '../../errors.js';
 import { waitUntil } from '../../wait.js';
+import { seconds } from '../../words.js';
 import { clock } from '../../work-load.js';
 import { brokenOf } from '../connections.js';
 import { Judgement, type Scenario } from '../scenario.js';
@@ -118,5 +119,3 @@ async function versionsOnNodes(control: ControlPlane, servers: readonly string[]
 
 const namedServers = ({ servers }: ControlPlane, names: readonly string[]) =>
   servers.filter(({ name }) => names.includes(name));
-
-const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(1)} s`;

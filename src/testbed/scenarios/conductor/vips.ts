@@ -4,6 +4,7 @@ import { TRAFFICSET } from '../../control/cluster.js';
 import { spareRange } from '../../control/router.js';
 import type { DataCenter } from '../../data-center.js';
 import { waitUntil } from '../../wait.js';
+import { seconds } from '../../words.js';
 import { clock } from '../../work-load.js';
 import { brokenOf } from '../connections.js';
 import { Judgement, type Scenario } from '../scenario.js';
@@ -89,5 +90,3 @@ function inRange(family: Family, n: number): Endpoint {
     port: 80,
   };
 }
-
-const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(1)} s`;

@@ -2,6 +2,7 @@ import { TIMES } from '../../control/cluster.js';
 import { MoveLog } from '../../control/move-log.js';
 import { bucketsOf } from '../../control/view.js';
 import { waitUntil } from '../../wait.js';
+import { seconds } from '../../words.js';
 import { clock } from '../../work-load.js';
 import { brokenOf } from '../connections.js';
 import { Judgement, type Scenario } from '../scenario.js';
@@ -95,5 +96,3 @@ async function stays(milliseconds: number): Promise<void> {
   const until = clock() + milliseconds;
   await waitUntil('time to pass', () => clock() >= until, 2 * milliseconds);
 }
-
-const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(1)} s`;
