@@ -26,7 +26,7 @@ export const BUCKETS = 1024;
 export const TIMES = {
   lease: 2,
   checkEvery: 0.5,
-  checkTimeout: 0.5,
+  checkTimeout: 1,
   settle: 3,
   absence: 4,
   scrapeEvery: 1,
