@@ -12,6 +12,8 @@ export class StatusWriter {
   private written = '';
   private cancel: (() => void) | null = null;
   private lastAt = Number.NEGATIVE_INFINITY;
+  /** Changed again while a write was on its way. */
+  private changed = false;
   private closed = false;
 
   constructor(
@@ -29,6 +31,7 @@ export class StatusWriter {
 
   /** Something in it may have changed. */
   soon(): void {
+    this.changed = true;
     if (this.closed || this.cancel !== null) return;
     const wait = Math.max(5, this.lastAt + AT_MOST_EVERY_MS - this.clock.now());
     this.cancel = this.clock.after(wait, () => void this.write());
@@ -36,6 +39,7 @@ export class StatusWriter {
 
   private async write(): Promise<void> {
     this.lastAt = this.clock.now();
+    this.changed = false;
     const value = encodeRecord(this.status());
     const text = Buffer.from(value).toString('base64');
     try {
@@ -46,12 +50,12 @@ export class StatusWriter {
         });
         if (done) this.written = text;
       }
-      this.cancel = null;
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       this.log.debug({ code: error.code }, `status: ${error.message}`);
-      this.cancel = null;
-      this.soon();
+      this.changed = true;
     }
+    this.cancel = null;
+    if (this.changed) this.soon();
   }
 }

@@ -39,6 +39,9 @@ const WORDS: Readonly<Record<string, string>> = {
   ECONNRESET: 'connection reset',
   EPIPE: 'connection reset',
   EHOSTUNREACH: 'no route to the server',
+  // A router says so of a server that has left. Where it is this node that has lost its routes, the quorum of vantages
+  // does not follow it, and without the store its reports grow stale.
+  ENETUNREACH: 'no route to the server',
   ETIMEDOUT: 'the kernel gave up connecting',
 };
 
@@ -51,7 +54,6 @@ const OWN = new Set([
   'EADDRNOTAVAIL',
   'EACCES',
   'EPERM',
-  'ENETUNREACH',
   'ENETDOWN',
 ]);
 

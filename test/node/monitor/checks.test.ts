@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CannotCheck, type CheckTarget } from '../../../src/node/monitor/check.js';
+import { CannotCheck, type CheckTarget, failure } from '../../../src/node/monitor/check.js';
 import { httpCheck } from '../../../src/node/monitor/http.js';
 import { scriptCheck } from '../../../src/node/monitor/script.js';
 import { tcpCheck } from '../../../src/node/monitor/tcp.js';
@@ -40,6 +40,23 @@ afterEach(async () => {
     for (const socket of sockets) socket.destroy();
     if (server.listening) await new Promise((resolve) => server.close(resolve));
   }
+});
+
+describe('a connection that fails', () => {
+  const errorOf = (code: string) => Object.assign(new Error(`connect ${code}`), { code });
+
+  it.each([
+    ['ECONNREFUSED', 'connection refused'],
+    ['EHOSTUNREACH', 'no route to the server'],
+    // A router says so of a server that has left.
+    ['ENETUNREACH', 'no route to the server'],
+  ])("is the server's with %s", (code, why) => {
+    expect(failure(errorOf(code))).toEqual({ up: false, why });
+  });
+
+  it.each(['EMFILE', 'EADDRNOTAVAIL', 'ENETDOWN'])("is this node's own with %s", (code) => {
+    expect(() => failure(errorOf(code))).toThrow(CannotCheck);
+  });
 });
 
 describe('a check by TCP', () => {
