@@ -169,7 +169,7 @@ export class TrafficsetKeeper {
     };
   }
 
-  /** What the table was last planned with. */
+  /** As the published table has them; while nothing can be planned, as they are judged. */
   get servers(): readonly PlannedServer[] {
     return this.planned;
   }
@@ -198,19 +198,25 @@ export class TrafficsetKeeper {
     const { observed } = this.options;
     const revision = observed.servers.revision;
     const servers = new Map(observed.servers.known);
-    this.planned = this.health.judge(servers);
-    if (!this.mayPlan(servers)) return RETRY_MS;
+    const judged = this.health.judge(servers);
+    if (!this.mayPlan(servers)) {
+      this.planned = judged;
+      return RETRY_MS;
+    }
     if (!(await this.outdoNodes())) return RETRY_MS;
     const loads = this.freshLoads;
     this.freshLoads = null;
-    const inputs = JSON.stringify(this.planned);
+    const inputs = JSON.stringify(judged);
     if (loads === null && inputs === this.lastInputs && !this.isDue()) return this.follow(revision);
-    const made = this.plan(loads);
-    if (made === null) return RETRY_MS;
-    if (made.changed.length > 0) {
-      if (!(await this.publish(made.state))) return RETRY_MS;
-      this.noteMoves(this.state, made);
+    const made = this.plan(judged, loads);
+    if (made === null) {
+      this.planned = judged;
+      return RETRY_MS;
     }
+    if (made.changed.length > 0 && !(await this.publish(made.state))) return RETRY_MS;
+    // Not before: who reads that a server gets new flows takes it that the table says so, too.
+    this.planned = judged;
+    if (made.changed.length > 0) this.noteMoves(this.state, made);
     this.state = made.state;
     if (JSON.stringify(made.waiting) !== JSON.stringify(this.lastPlan?.waiting))
       this.options.output.changed();
@@ -275,13 +281,13 @@ export class TrafficsetKeeper {
     return true;
   }
 
-  private plan(loads: ReadonlyMap<string, number> | null): Plan | null {
+  private plan(servers: readonly PlannedServer[], loads: ReadonlyMap<string, number> | null): Plan | null {
     const { clock, metrics, output } = this.options;
     const started = performance.now();
     let made: Plan;
     try {
       const now = Math.floor(clock.unix() / 1000);
-      made = plan(this.state, this.settings, { now, servers: this.planned, loads }, this.seed);
+      made = plan(this.state, this.settings, { now, servers, loads }, this.seed);
     } catch (error) {
       if (!(error instanceof TableError)) throw error;
       this.hinder(error.message);

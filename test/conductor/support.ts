@@ -83,6 +83,7 @@ export class FakeNode {
   cpu: number | null = 0.5;
   healthy = true;
   tables: Record<string, number> = {};
+  vips: Record<string, number> = {};
 
   constructor(
     private readonly store: Store,
@@ -97,7 +98,7 @@ export class FakeNode {
       sequence: this.sequence,
       healthy: this.healthy,
       tables: this.tables,
-      vips: {},
+      vips: this.vips,
       cpu: this.cpu,
       routes: 'none',
     };
