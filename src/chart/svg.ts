@@ -17,9 +17,12 @@ const DEFAULT_SIZE: SvgSize = { width: 880, height: 440 };
 /** Okabe and Ito's palette, in an order in which neighbours differ for colour-blind people too, without its yellow. */
 const COLORS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000'];
 const QUIET = '#b4b9be';
-const INK = '#1c2126';
-const SOFT_INK = '#5b646d';
-const GRID = '#e7eaed';
+export const INK = '#1c2126';
+export const SOFT_INK = '#5b646d';
+export const GRID = '#e7eaed';
+/** What holds and what does not: told apart by colour-blind people too. */
+export const GOOD = '#0072b2';
+export const BAD = '#d55e00';
 /** Without quotes: echarts would put them unescaped into an attribute. */
 const FONT = 'Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif';
 /** With more lines than this, labels at their ends would hide one another. */
@@ -104,7 +107,7 @@ export async function barChartSvg(chart: BarChart, size: SvgSize = DEFAULT_SIZE)
   });
 }
 
-function frame(chart: ChartTexts): EChartsCoreOption {
+export function frame(chart: ChartTexts): EChartsCoreOption {
   return {
     animation: false,
     backgroundColor: '#ffffff',
@@ -122,7 +125,7 @@ function frame(chart: ChartTexts): EChartsCoreOption {
 }
 
 /** Where the plot starts: below title, subtitle, legend and the name of the y axis. */
-function top(chart: ChartTexts, withLegend: boolean): number {
+export function top(chart: ChartTexts, withLegend: boolean): number {
   return legendTop(chart) + (withLegend ? 24 : 0) + 26;
 }
 
@@ -208,7 +211,11 @@ function decorations({ marks, band }: LineChart): object {
 }
 
 /** Loads echarts first: half a megabyte that only those who draw shall pay for. */
-async function render({ width, height }: SvgSize, title: string, option: EChartsCoreOption): Promise<string> {
+export async function render(
+  { width, height }: SvgSize,
+  title: string,
+  option: EChartsCoreOption,
+): Promise<string> {
   const [echarts, charts, components, renderers, features] = await Promise.all([
     import('echarts/core'),
     import('echarts/charts'),
@@ -219,6 +226,7 @@ async function render({ width, height }: SvgSize, title: string, option: ECharts
   echarts.use([
     charts.LineChart,
     charts.BarChart,
+    charts.CustomChart,
     components.TitleComponent,
     components.LegendComponent,
     components.GridComponent,

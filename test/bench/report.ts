@@ -1,5 +1,7 @@
 import Table from 'cli-table3';
 import colors from 'picocolors';
+import { rangeChartText } from '../../src/chart/ranges-text.js';
+import { chartOf, formatNumber } from './report-chart.js';
 import type { Spread } from './stats.js';
 
 /** One measured line of the report. */
@@ -11,7 +13,10 @@ export interface Row {
   readonly js: Spread;
   /** JS / native per round. */
   readonly ratio?: Spread;
-  /** What must hold, in words: `ratio <= 2.5`. Absent where the number is only told. */
+  /**
+   * What must hold, in words: `ratio <= 2.5`, `median < 50 ms`. Absent where the number is only told. The chart reads
+   * it (report-chart.ts).
+   */
   readonly bar?: string;
   /** Absent with `bar`. */
   readonly pass?: boolean;
@@ -27,8 +32,12 @@ export interface Skipped {
 export interface Report {
   readonly command: string;
   readonly machine: string;
+  /** What all of it took. */
+  readonly seconds: number;
   readonly rows: readonly Row[];
   readonly skipped: readonly Skipped[];
+  /** What `--quick` does without. */
+  readonly leftOut: readonly { readonly name: string; readonly why: string }[];
   readonly pass: boolean;
 }
 
@@ -54,17 +63,23 @@ export function formatReport(report: Report): string {
     ...report.rows.flatMap((row) => (row.notes ?? []).map((note) => `${row.name}: ${note}`)),
     ...report.skipped.map(({ name, skipped }) => `${name}: skipped: ${skipped}`),
   ];
-  return [report.machine, table.toString(), ...notes, `reproduce: ${report.command}`].join('\n');
+  const chart = rangeChartText(chartOf(report), {
+    columns: process.stdout.columns,
+    paint: (drawing, good) => (good ? colors.green(drawing) : colors.red(drawing)),
+  });
+  return [
+    report.machine,
+    table.toString(),
+    ...notes,
+    ...report.leftOut.map(({ name, why }) => `${name}: left out by --quick: ${why}`),
+    '',
+    chart,
+    '',
+    `reproduce: ${report.command}`,
+  ].join('\n');
 }
 
 function formatSpread(spread: Spread | undefined): string {
   if (spread === undefined) return '';
   return [spread.min, spread.median, spread.max].map(formatNumber).join(' / ');
-}
-
-/** Three significant digits are more than these measurements are worth; large numbers keep their integers. */
-function formatNumber(value: number): string {
-  const size = Math.abs(value);
-  if (size >= 100 || value === 0) return Math.round(value).toString();
-  return value.toFixed(size >= 10 ? 1 : 2);
 }

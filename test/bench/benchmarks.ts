@@ -1,0 +1,94 @@
+import { READ_CASES, runCapture, WRITE_CASES } from './captures.js';
+import { DISSECTOR_CASES, runDissector } from './dissectors.js';
+import { benchDistribution, missingForDistribution } from './distribution.js';
+import { benchHeap } from './heap.js';
+import { benchIo, missingForIo } from './io.js';
+import { MEMORY_CASES, runMemory } from './memory.js';
+import { benchLargePlan, benchPlan } from './plan.js';
+import { benchPublish } from './publish.js';
+import { benchReplay, benchReplayMemory } from './replay.js';
+import type { Row } from './report.js';
+import { simulationRows } from './simulation.js';
+import { benchTcp } from './tcp.js';
+import type { NativePrograms } from './twin.js';
+import { vipRows } from './vip-rows.js';
+
+/** Everything that `npm run bench` measures, in this order. */
+
+/** Of a family of cases, those that `--quick` measures: they stand for the others. */
+const QUICK_CASES: readonly string[] = [
+  'forward-ipv4-64',
+  'forward-ipv6-64',
+  'accept-ipv4',
+  'accept-syn-ipv4',
+  'redirect-ipv4',
+  'dissect-wireguard-clientid',
+  'dissect-quic-cid-plaintext',
+  'capture-read-pcapng-64',
+  'capture-write-1400',
+];
+
+function unlessQuick(name: string): Pick<Benchmark, 'notQuick'> {
+  return QUICK_CASES.includes(name) ? {} : { notQuick: 'others like it are measured' };
+}
+
+export interface Benchmark {
+  readonly name: string;
+  /** Why `--quick` leaves it out: it takes seconds at the least. It still runs when `--only` names it. */
+  readonly notQuick?: string;
+  /** Why it cannot run here. */
+  missing?(): string | undefined;
+  run(programs: NativePrograms, quick: boolean): Promise<Row[]> | Row[];
+}
+
+export const BENCHMARKS: readonly Benchmark[] = [
+  ...MEMORY_CASES.map(({ name }) => ({
+    name,
+    ...unlessQuick(name),
+    run: async ({ library }: NativePrograms, quick: boolean) => [
+      await runMemory({ name, library, options: { rounds: quick ? 31 : 301, passes: 50 } }),
+    ],
+  })),
+  ...DISSECTOR_CASES.map(({ name }) => ({
+    name,
+    ...unlessQuick(name),
+    run: async (_programs: NativePrograms, quick: boolean) => [
+      await runDissector({ name, rounds: quick ? 31 : 301 }),
+    ],
+  })),
+  { name: 'heap', run: async (_programs, quick) => [await benchHeap(quick ? 2 : 3)] },
+  { name: 'plan', run: (_programs, quick) => benchPlan(quick) },
+  { name: 'plan-10000', notQuick: 'takes 5 s', run: (_programs, quick) => benchLargePlan(quick) },
+  { name: 'publish', notQuick: 'takes 5 s', run: () => benchPublish() },
+  { name: 'vips', notQuick: 'takes 4 s', run: () => vipRows() },
+  { name: 'simulation', notQuick: 'takes 5 s', run: (_programs, quick) => simulationRows(quick) },
+  { name: 'replay', notQuick: 'takes 20 s', run: (_programs, quick) => benchReplay(quick ? 3 : 11) },
+  { name: 'replay-memory', notQuick: 'takes 5 s', run: (_programs, quick) => benchReplayMemory(quick) },
+  ...[...READ_CASES, ...WRITE_CASES].map(({ name }) => ({
+    name,
+    ...unlessQuick(name),
+    run: async ({ library }: NativePrograms, quick: boolean) => [
+      await runCapture({ name, library, rounds: quick ? 15 : 101 }),
+    ],
+  })),
+  {
+    name: 'distribution',
+    notQuick: 'takes 17 s',
+    missing: missingForDistribution,
+    run: (_programs, quick) => benchDistribution(quick ? 5 : 25),
+  },
+  {
+    name: 'tcp',
+    missing: missingForIo,
+    run: (programs, quick) => benchTcp(programs, quick),
+  },
+  {
+    name: 'tun',
+    missing: missingForIo,
+    run: (programs, quick) =>
+      benchIo({
+        programs,
+        ...(quick ? { rounds: 15, milliseconds: 40 } : { rounds: 151, milliseconds: 100 }),
+      }),
+  },
+];
