@@ -14,6 +14,14 @@ import type { ServiceMood } from './work-service.js';
 /** Of one processor: eight servers and all the rest fit on a machine with two. */
 export const PROCESSORS_PER_SERVER = 0.15;
 
+/**
+ * No socket waits in TIME_WAIT. It would count as a connection, here as in the published redirectors; and the requests
+ * use the same 4-tuples every few seconds. Where a bucket goes to another server and comes back within the minute, a
+ * connection made in between would meet what is left of its 4-tuple's last one. Clients that take other ports, as they
+ * do, never see that. The first setting keeps the kernel from answering the client's FIN with RST because of the second.
+ */
+const NO_TIME_WAIT = 'sysctl -q -w net.ipv4.tcp_fin_timeout=61 net.ipv4.tcp_max_tw_buckets=0';
+
 /** A server of a data center that a conductor runs: its node, its service, and its share of the machine. */
 export class ConductedServer {
   readonly name: string;
@@ -55,6 +63,7 @@ export class ConductedServer {
 
   /** Starts its service; resolves when it takes requests. */
   async startService(): Promise<void> {
+    await runScript(this.name, NO_TIME_WAIT);
     const service = this.site.startRole('service', 'work-service', this.name);
     this.service = service;
     await service.ready();

@@ -18,3 +18,15 @@ export async function untilAvoided({ watch }: ControlPlane, server: string): Pro
     LONG_MS,
   );
 }
+
+/** Resolves when every server that is to be used gets new connections, whatever the step before has left behind. */
+export async function untilSettled({ watch }: ControlPlane): Promise<void> {
+  await watch.until(
+    'every server to be used',
+    (view) => {
+      const active = Object.entries(view.servers).filter(([, { state }]) => state === 'active');
+      return active.every(([name]) => bucketsOf(view, name) > 0) && allHave(view);
+    },
+    LONG_MS,
+  );
+}

@@ -5,6 +5,7 @@ import { waitUntil } from '../../wait.js';
 import { clock } from '../../work-load.js';
 import { brokenOf, finishAll, type HeldBy, listed, sampleOf, TARGETS, tally } from '../connections.js';
 import type { Judgement } from '../scenario.js';
+import { untilSettled } from './standing.js';
 
 /** What goes on in every step with a conductor: long-lived connections, and requests that cost the servers real work. */
 
@@ -56,8 +57,9 @@ export class Traffic {
     readonly held: readonly HeldBy[],
   ) {}
 
-  /** Resolves when all long-lived connections are up and requests come. */
+  /** Resolves when every server is used, all long-lived connections are up and requests come. */
   static async begin(dataCenter: DataCenter): Promise<Traffic> {
+    await untilSettled(dataCenter.requireControl());
     const held = await holdMany(dataCenter);
     const clients = dataCenter.allClients();
     await Promise.all(
