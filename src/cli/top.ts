@@ -71,7 +71,7 @@ async function live(store: Store, { interval, count = Number.POSITIVE_INFINITY }
         if (!(error instanceof StoreError)) throw error;
         draw(`${error.message}\nwhat it said last:\n\n${last}`);
       }
-      await ended.within(1000 * interval);
+      if (look + 1 < count) await ended.within(1000 * interval);
     }
   } finally {
     ended.close();
@@ -105,7 +105,7 @@ async function lines(
         if (!(error instanceof StoreError)) throw error;
         print(`${new Date().toISOString()} store: ${error.message}`);
       }
-      await ended.within(1000 * interval);
+      if (look + 1 < count) await ended.within(1000 * interval);
     }
   } finally {
     ended.close();
