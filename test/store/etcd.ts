@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { START_MS, waitUntil } from '../../src/testbed/wait.js';
+import { freePorts } from '../free-ports.js';
 import { tied } from '../tied.js';
 
 /** A real etcd of one member on loopback ports, with its data in a directory of its own. */
@@ -87,25 +87,4 @@ export class TestEtcd {
     await this.stop();
     rmSync(this.directory, { recursive: true, force: true });
   }
-}
-
-/**
- * Ports of 127.0.0.1 that nobody listens on now; none of those that the kernel gives to connections: one who tries to
- * reach an etcd that does not run could be connected with himself.
- */
-async function freePorts(count: number): Promise<number[]> {
-  const ports: number[] = [];
-  while (ports.length < count) {
-    const port = 20_000 + Math.floor(12_000 * Math.random());
-    if (!ports.includes(port) && (await isFree(port))) ports.push(port);
-  }
-  return ports;
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.on('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
 }

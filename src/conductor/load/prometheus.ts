@@ -5,8 +5,11 @@ import type { LoadEvents, LoadSource } from './source.js';
 /**
  * Load from Prometheus: an instant query over its HTTP API, with one sample per server, named by the label `server`.
  *
- * Prometheus itself forgets a series when its target cannot be scraped any more; on top of that, a sample whose time is
- * further from our clock than two balance intervals is not used (a cache in between, a clock that is wrong).
+ * Prometheus itself forgets a series when it finds that its target cannot be scraped any more. One that was stopped and
+ * goes on has found nothing yet, and takes samples for current that are up to five minutes old. So it is asked to look
+ * back no further than two balance intervals, which it does from version 2.43 on; ranges, like that of `rate`, look back
+ * as far as they say, in every version. On top of that, an answer whose time is further than that from our clock is not
+ * used (a cache in between, a clock that is wrong).
  */
 
 const responseShape = z.object({
@@ -53,15 +56,21 @@ export class PrometheusLoad implements LoadSource {
     }
     const problems = new Set<string>();
     const loads = this.read(result, problems);
-    if (result.length === 0) problems.add('the expression has no samples: see whether it is right');
+    if (result.length === 0) problems.add(this.noSamples());
     this.tell([...problems].join('; '));
     return loads;
+  }
+
+  private noSamples(): string {
+    const seconds = 2 * this.options.intervalSeconds;
+    return `the expression has no samples of the last ${seconds} s: see whether it is right, and how often it is scraped`;
   }
 
   private async query(): Promise<readonly unknown[]> {
     const { address, expression, intervalSeconds } = this.options;
     const url = new URL(`${address.replace(/\/$/, '')}/api/v1/query`);
     url.searchParams.set('query', expression);
+    url.searchParams.set('lookback_delta', `${2 * intervalSeconds}`);
     const timeout = Math.min(TIMEOUT_MS, 1000 * intervalSeconds);
     const response = await fetch(url, { signal: AbortSignal.timeout(timeout) });
     const text = await response.text();
