@@ -8,17 +8,12 @@ import {
   IP_PROTOCOL_TCP,
   IP_PROTOCOL_UDP,
   type IpPacket,
+  OFFSET_BITS,
 } from '../wire/ip.js';
 import { IPV4_AT_DESTINATION, IPV4_AT_SOURCE } from '../wire/ipv4.js';
 import { IPV6_AT_DESTINATION, IPV6_AT_SOURCE } from '../wire/ipv6.js';
 import { Reason } from '../wire/reason.js';
-import {
-  TCP_AT_DATA_OFFSET,
-  TCP_AT_DESTINATION_PORT,
-  TCP_AT_SEQUENCE,
-  TCP_AT_SOURCE_PORT,
-  TCP_HEADER,
-} from '../wire/tcp.js';
+import { TCP_AT_DATA_OFFSET, TCP_AT_SEQUENCE, TCP_AT_SOURCE_PORT, TCP_HEADER } from '../wire/tcp.js';
 import { UDP_HEADER } from '../wire/udp.js';
 
 /**
@@ -39,20 +34,43 @@ export class Flow {
   sourceOffset = 0;
   /** Where the VIP starts. */
   destinationOffset = 0;
-  /** Ports are 0 where the protocol has none. */
-  sourcePort = 0;
-  destinationPort = 0;
+  /**
+   * Both ports as they lie in the client's packets, source first: the little-endian word of those four bytes, as keys
+   * and socket queries hold it. 0 where the protocol has none.
+   */
+  ports = 0;
   /** TCP flags byte (RFC 9293 section 3.1), 0 for UDP and for quoted packets. */
   tcpFlags = 0;
   /** TCP sequence number as int32 (no boxed number per packet), 0 where `tcpFlags` is. */
   sequence = 0;
   /** 1 when the flow was quoted by an ICMP error. */
   quoted = 0;
+
+  /** 0 where the protocol has none. */
+  get sourcePort(): number {
+    return firstPort(this.ports);
+  }
+
+  /** Likewise. */
+  get destinationPort(): number {
+    return firstPort(exchangePorts(this.ports));
+  }
+}
+
+/** The port that lies first in a word of two: its bytes are in network order. */
+function firstPort(ports: number): number {
+  return ((ports & 0xff) << 8) | ((ports >>> 8) & 0xff);
+}
+
+/** The same two ports in the other order. @param ports as in {@link Flow.ports} */
+export function exchangePorts(ports: number): number {
+  return (ports << 16) | (ports >>> 16);
 }
 
 // Constants of this module: V8 folds them into the code, where it loads imported and exported ones at every use
 // (native-notes/benchmarks.md).
 const REASON = Reason;
+const OFFSETS = OFFSET_BITS;
 const TCP = IP_PROTOCOL_TCP;
 const UDP = IP_PROTOCOL_UDP;
 const ESP = IP_PROTOCOL_ESP;
@@ -61,8 +79,7 @@ const UDP_MINIMUM = UDP_HEADER;
 const DATA_OFFSET_AT = TCP_AT_DATA_OFFSET;
 const SEQUENCE_AT = TCP_AT_SEQUENCE;
 // UDP has its ports where TCP has them.
-const SOURCE_PORT_AT = TCP_AT_SOURCE_PORT;
-const DESTINATION_PORT_AT = TCP_AT_DESTINATION_PORT;
+const PORTS_AT = TCP_AT_SOURCE_PORT;
 const SOURCE_AT_4 = IPV4_AT_SOURCE;
 const DESTINATION_AT_4 = IPV4_AT_DESTINATION;
 const SOURCE_AT_6 = IPV6_AT_SOURCE;
@@ -74,31 +91,37 @@ const DESTINATION_AT_6 = IPV6_AT_DESTINATION;
  *   beyond the packet.
  */
 export function readTransportFlow(packet: IpPacket, flow: Flow): Reason {
-  const data = packet.data;
-  const transport = packet.transport;
-  const room = packet.end - transport;
-  if (packet.protocol === TCP) {
+  const { data, protocol, version } = packet;
+  const offset = packet.offset & OFFSETS;
+  const transport = packet.transport & OFFSETS;
+  const room = (packet.end & OFFSETS) - transport;
+  // All reads before all stores: a store makes the optimiser forget where the bytes lie.
+  let tcpFlags = 0;
+  let sequence = 0;
+  if (room < UDP_MINIMUM) return REASON.Truncated;
+  const ports = data.getInt32(transport + PORTS_AT, true);
+  if (protocol === TCP) {
     if (room < TCP_MINIMUM) return REASON.Truncated;
     const offsetAndFlags = data.getUint16(transport + DATA_OFFSET_AT);
     const headerLength = (offsetAndFlags >>> 12) << 2;
     if (headerLength < TCP_MINIMUM || headerLength > room) return REASON.BadHeaderLength;
-    flow.tcpFlags = offsetAndFlags & 0xff;
-    flow.sequence = data.getInt32(transport + SEQUENCE_AT);
-  } else {
-    if (room < UDP_MINIMUM) return REASON.Truncated;
-    flow.tcpFlags = 0;
-    flow.sequence = 0;
+    tcpFlags = offsetAndFlags & 0xff;
+    sequence = data.getInt32(transport + SEQUENCE_AT);
   }
-  const isIpv4 = packet.version === 4;
   if (flow.data !== data) flow.data = data;
-  flow.version = packet.version;
-  flow.protocol = packet.protocol;
-  flow.sourceOffset = packet.offset + (isIpv4 ? SOURCE_AT_4 : SOURCE_AT_6);
-  flow.destinationOffset = packet.offset + (isIpv4 ? DESTINATION_AT_4 : DESTINATION_AT_6);
-  const ports = data.getInt32(transport + SOURCE_PORT_AT);
-  flow.sourcePort = ports >>> 16;
-  flow.destinationPort = ports & 0xffff;
+  flow.version = version;
+  flow.protocol = protocol;
+  flow.ports = ports;
+  flow.tcpFlags = tcpFlags;
+  flow.sequence = sequence;
   flow.quoted = 0;
+  if (version === 4) {
+    flow.sourceOffset = offset + SOURCE_AT_4;
+    flow.destinationOffset = offset + DESTINATION_AT_4;
+  } else {
+    flow.sourceOffset = offset + SOURCE_AT_6;
+    flow.destinationOffset = offset + DESTINATION_AT_6;
+  }
   return REASON.Ok;
 }
 
@@ -110,8 +133,7 @@ export function readEspFlow(packet: IpPacket, flow: Flow): void {
   flow.protocol = packet.protocol;
   flow.sourceOffset = packet.offset + (isIpv4 ? SOURCE_AT_4 : SOURCE_AT_6);
   flow.destinationOffset = packet.offset + (isIpv4 ? DESTINATION_AT_4 : DESTINATION_AT_6);
-  flow.sourcePort = 0;
-  flow.destinationPort = 0;
+  flow.ports = 0;
   flow.tcpFlags = 0;
   flow.sequence = 0;
   flow.quoted = 0;
@@ -158,8 +180,7 @@ export function readIcmp(packet: IpPacket, quote: IpPacket, flow: Flow): IcmpCla
   // Reversed: the quoted packet went from the VIP to the client.
   flow.sourceOffset = quote.offset + (isIpv4 ? DESTINATION_AT_4 : DESTINATION_AT_6);
   flow.destinationOffset = quote.offset + (isIpv4 ? SOURCE_AT_4 : SOURCE_AT_6);
-  flow.sourcePort = hasPorts ? data.getUint16(quote.transport + DESTINATION_PORT_AT) : 0;
-  flow.destinationPort = hasPorts ? data.getUint16(quote.transport + SOURCE_PORT_AT) : 0;
+  flow.ports = hasPorts ? exchangePorts(data.getInt32(quote.transport + PORTS_AT, true)) : 0;
   flow.tcpFlags = 0;
   flow.sequence = 0;
   flow.quoted = 1;

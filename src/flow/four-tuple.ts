@@ -13,7 +13,7 @@ export function fourTupleKey(flow: Flow, key: FlowKey): number {
   const words = key.words;
   const source = flow.sourceOffset;
   const destination = flow.destinationOffset;
-  const ports = portsWord(flow.sourcePort, flow.destinationPort);
+  const { ports } = flow;
   if (flow.version === 4) {
     words[0] = data.getInt32(source, true);
     words[1] = data.getInt32(destination, true);
@@ -32,11 +32,6 @@ export function fourTupleKey(flow: Flow, key: FlowKey): number {
   words[8] = ports;
   key.length = 36;
   return 36;
-}
-
-/** Both ports as the little-endian word of their four network-order bytes. */
-export function portsWord(source: number, destination: number): number {
-  return (source >>> 8) | ((source & 0xff) << 8) | ((destination >>> 8) << 16) | ((destination & 0xff) << 24);
 }
 
 export class FourTuple implements FlowDissector {

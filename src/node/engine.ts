@@ -9,9 +9,10 @@ import { setFlagsFromString } from 'node:v8';
  * For the whole process, its workers included, so it has to come before the first of them starts.
  */
 export function widenInlining(): void {
-  setFlagsFromString('--max-inlined-bytecode-size=1000');
-  setFlagsFromString('--max-inlined-bytecode-size-cumulative=10000');
-  setFlagsFromString('--max-inlined-bytecode-size-absolute=20000');
+  setFlagsFromString('--max-inlined-bytecode-size=3000');
+  setFlagsFromString('--max-inlined-bytecode-size-cumulative=30000');
+  setFlagsFromString('--max-inlined-bytecode-size-absolute=60000');
+  setFlagsFromString('--min-inlining-frequency=0');
 }
 
 /** Nice value of data-plane threads. */

@@ -1,6 +1,13 @@
 import { Flow, IcmpClass, isIcmp, readEspFlow, readIcmp, readTransportFlow } from '../flow/flow.js';
 import { NO_SERVICE, NOT_VIP } from '../table/vip-matcher.js';
-import { FragmentKind, IP_PROTOCOL_ESP, IP_PROTOCOL_TCP, IP_PROTOCOL_UDP, IpPacket } from '../wire/ip.js';
+import {
+  FragmentKind,
+  IP_PROTOCOL_ESP,
+  IP_PROTOCOL_TCP,
+  IP_PROTOCOL_UDP,
+  IpPacket,
+  OFFSET_BITS,
+} from '../wire/ip.js';
 import { IPV4_AT_DESTINATION } from '../wire/ipv4.js';
 import { IPV6_AT_DESTINATION } from '../wire/ipv6.js';
 import { Reason } from '../wire/reason.js';
@@ -42,6 +49,7 @@ const ANY_PORT = -1;
 // Constants of this module: V8 folds them into the code, where it loads imported and exported ones at every use
 // (native-notes/benchmarks.md).
 const REASON = Reason;
+const OFFSETS = OFFSET_BITS;
 const FRAGMENT_KIND = FragmentKind;
 const PACKET_CLASS = PacketClass;
 const NO_VIP = NOT_VIP;
@@ -70,11 +78,12 @@ export class Classifier {
     if (packet.fragment !== FRAGMENT_KIND.None) return this.classifyFragment(state);
 
     if (protocol === TCP || protocol === UDP) {
-      const hasPorts = packet.end - packet.transport >= 4;
+      const transport = packet.transport & OFFSETS;
+      const hasPorts = (packet.end & OFFSETS) - transport >= 4;
       const match = matchDestination(
         state,
         packet,
-        hasPorts ? data.getUint16(packet.transport + DESTINATION_PORT_AT) : ANY_PORT,
+        hasPorts ? data.getUint16(transport + DESTINATION_PORT_AT) : ANY_PORT,
       );
       if (match < 0) return match === NO_VIP ? PACKET_CLASS.NotVip : PACKET_CLASS.NoService;
       this.trafficset = match;
@@ -147,10 +156,11 @@ export class Classifier {
 }
 
 function matchDestination(state: PathState, packet: IpPacket, port: number): number {
-  if (packet.version === 4) {
-    return state.vips.match4(packet.data.getInt32(packet.offset + DESTINATION_AT_4), packet.protocol, port);
-  }
-  return state.vips.match6(packet.data, packet.offset + DESTINATION_AT_6, packet.protocol, port);
+  const { data, protocol } = packet;
+  const offset = packet.offset & OFFSETS;
+  if (packet.version === 4)
+    return state.vips.match4(data.getInt32(offset + DESTINATION_AT_4), protocol, port);
+  return state.vips.match6(data, offset + DESTINATION_AT_6, protocol, port);
 }
 
 function matchFlow(state: PathState, flow: Flow): number {

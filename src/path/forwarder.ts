@@ -1,5 +1,6 @@
 import { DISSECT_DROP } from '../flow/dissector.js';
 import { halfSipHash24 } from '../flow/halfsiphash.js';
+import { OFFSET_BITS } from '../wire/ip.js';
 import type { PacketBatch } from './batch.js';
 import { Classifier, PacketClass } from './classify.js';
 import { IcmpCopies } from './copies.js';
@@ -23,6 +24,7 @@ const ACTION = Action;
 const KEY_OUTCOME = KeyOutcome;
 const WAITS = PENDING;
 const WITHOUT_KEY = NO_KEY;
+const OFFSETS = OFFSET_BITS;
 const BY_SESSIONS = OwnerRule.Sessions;
 /** In the hop list's first word: next_hop is the second byte from the right, hop_count the last. */
 const HOP_WORD_AT = ENCAPSULATION_BASE - 4;
@@ -106,8 +108,8 @@ export class Forwarder {
 
   private judge(state: PathState, batch: PacketBatch, i: number): number {
     const classifier = this.classifier;
-    const offset = batch.offset[i];
-    const kind = classifier.classify(state, batch.data, offset, offset + batch.length[i]);
+    const offset = batch.offset[i] & OFFSETS;
+    const kind = classifier.classify(state, batch.data, offset, offset + (batch.length[i] & OFFSETS));
     const index = classifier.trafficset;
     batch.trafficset[i] = index;
     if (kind !== PACKET_CLASS.Flow && kind !== PACKET_CLASS.FlowError) {

@@ -1,6 +1,5 @@
-import type { Flow } from '../flow/flow.js';
-import { portsWord } from '../flow/four-tuple.js';
-import { IP_PROTOCOL_TCP } from '../wire/ip.js';
+import { exchangePorts, type Flow } from '../flow/flow.js';
+import { IP_PROTOCOL_TCP, OFFSET_BITS } from '../wire/ip.js';
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../wire/tcp.js';
 import { type SocketLookup, SocketQueries, SocketState, sameQuery, TUPLE_WORDS } from './sockets.js';
 import { OwnerRule, type TrafficsetState } from './state.js';
@@ -14,6 +13,7 @@ export const PENDING = 0;
 const VERDICT = Verdict;
 const SOCKET_STATE = SocketState;
 const WAITS = PENDING;
+const OFFSETS = OFFSET_BITS;
 const TCP = IP_PROTOCOL_TCP;
 const SYN = TCP_SYN;
 const WORDS = TUPLE_WORDS;
@@ -134,7 +134,9 @@ export class Owner {
 /** Writes the flow's tuple; the destination (the VIP) is the local side. */
 function writeQuery(queries: SocketQueries, index: number, flow: Flow): void {
   const { words } = queries;
-  const { data, version, destinationOffset: local, sourceOffset: remote } = flow;
+  const { data, version } = flow;
+  const local = flow.destinationOffset & OFFSETS;
+  const remote = flow.sourceOffset & OFFSETS;
   const at = index * WORDS;
   const before = queries.version[index];
   queries.version[index] = version;
@@ -142,7 +144,7 @@ function writeQuery(queries: SocketQueries, index: number, flow: Flow): void {
   // Words are little-endian, read and written, so that the bytes stay in the packet's order.
   words[at] = data.getInt32(local, true);
   words[at + 4] = data.getInt32(remote, true);
-  words[at + 8] = portsWord(flow.destinationPort, flow.sourcePort);
+  words[at + 8] = exchangePorts(flow.ports);
   if (version === 6) {
     words[at + 1] = data.getInt32(local + 4, true);
     words[at + 2] = data.getInt32(local + 8, true);

@@ -1,12 +1,11 @@
 import { DISSECT_DROP } from '../flow/dissector.js';
 import { udpUpdate16, udpUpdate32, update32 } from '../wire/checksum.js';
 import { GUE_AT_HOPS, GUE_AT_NEXT_HOP, GUE_HEADER, GUE_HOP } from '../wire/gue.js';
-import { IP_PROTOCOL_IPIP, IP_PROTOCOL_IPV6, IP_PROTOCOL_UDP } from '../wire/ip.js';
+import { IP_PROTOCOL_IPIP, IP_PROTOCOL_IPV6, IP_PROTOCOL_UDP, OFFSET_BITS } from '../wire/ip.js';
 import {
   IPV4_AT_CHECKSUM,
   IPV4_AT_DESTINATION,
   IPV4_AT_FLAGS,
-  IPV4_AT_PROTOCOL,
   IPV4_AT_SOURCE,
   IPV4_HEADER,
 } from '../wire/ipv4.js';
@@ -31,6 +30,7 @@ const PACKET_CLASS = PacketClass;
 const STAGE = Stage;
 const WAITS = PENDING;
 const WITHOUT_KEY = NO_KEY;
+const OFFSETS = OFFSET_BITS;
 const BY_SESSIONS = OwnerRule.Sessions;
 const UDP = IP_PROTOCOL_UDP;
 const IPIP = IP_PROTOCOL_IPIP;
@@ -38,7 +38,6 @@ const IPV6 = IP_PROTOCOL_IPV6;
 /** Offsets from the outer IPv4 header. */
 const IPV4 = IPV4_HEADER;
 const FLAGS_AT = IPV4_AT_FLAGS;
-const PROTOCOL_AT = IPV4_AT_PROTOCOL;
 const CHECKSUM_AT = IPV4_AT_CHECKSUM;
 const SOURCE_AT = IPV4_AT_SOURCE;
 const DESTINATION_AT = IPV4_AT_DESTINATION;
@@ -101,28 +100,30 @@ export class Redirector {
     fragments.begin();
     for (let i = 0; i < count; i++) {
       const verdict = this.judge(state, batch, i);
-      batch.trafficset[i] = this.classifier.trafficset;
-      this.conclude(batch, i, verdict);
+      const { trafficset } = this.classifier;
+      batch.trafficset[i] = trafficset;
+      if (verdict !== WAITS) this.conclude(batch, i, verdict, trafficset);
     }
     owner.resolve();
     const pending = owner.queries.count;
     for (let q = 0; q < pending; q++) {
-      this.conclude(batch, owner.slot[q], owner.verdictOf(q));
+      const slot = owner.slot[q];
+      this.conclude(batch, slot, owner.verdictOf(q), batch.trafficset[slot]);
     }
     if (fragments.firstCount + fragments.laterCount !== 0) this.concludeFragments(state, batch);
     if (state.alters === 1) this.delivery.prepare(state, batch);
   }
 
   /** Counts the packet and makes it what its verdict says: the inner packet, or one for the next hop. */
-  private conclude(batch: PacketBatch, i: number, verdict: number): void {
-    if (verdict === WAITS) return;
+  private conclude(batch: PacketBatch, i: number, verdict: number, trafficset: number): void {
     batch.verdict[i] = verdict;
     const action = ACTIONS[verdict];
     batch.action[i] = action;
-    this.counters.add(STAGE.Redirect, batch.trafficset[i], verdict, batch.length[i]);
+    this.counters.add(STAGE.Redirect, trafficset, verdict, batch.length[i]);
     if (action === ACTION.Deliver) {
-      batch.offset[i] = this.innerOffset[i];
-      batch.length[i] = this.innerEnd[i] - this.innerOffset[i];
+      const inner = this.innerOffset[i];
+      batch.offset[i] = inner;
+      batch.length[i] = this.innerEnd[i] - inner;
     } else if (action === ACTION.Send) {
       rewriteOuter(batch.data, batch.offset[i], batch.nextHop[i] | 0);
     }
@@ -131,8 +132,8 @@ export class Redirector {
   private judge(state: PathState, batch: PacketBatch, i: number): number {
     const { classifier } = this;
     const data = batch.data;
-    const offset = batch.offset[i];
-    const present = batch.length[i];
+    const offset = batch.offset[i] & OFFSETS;
+    const present = batch.length[i] & OFFSETS;
     classifier.trafficset = -1;
     // The outer header is always IPv4, and few of its fields matter: read here, not through a view.
     if (present < IPV4) return VERDICT.DropMalformedGue;
@@ -143,9 +144,10 @@ export class Redirector {
     if (first >>> 28 !== 4 || udp - offset < IPV4 || outerLength > present || outerEnd < udp) {
       return VERDICT.DropMalformedGue;
     }
-    // More fragments, or an offset.
-    if ((data.getUint16(offset + FLAGS_AT) & 0x3fff) !== 0) return VERDICT.DropFragment;
-    if (data.getUint8(offset + PROTOCOL_AT) !== UDP) return VERDICT.DropNotOurs;
+    // Flags and fragment offset, TTL, protocol: one read. More fragments, or an offset?
+    const fragmentAndProtocol = data.getInt32(offset + FLAGS_AT);
+    if ((fragmentAndProtocol & 0x3fff0000) !== 0) return VERDICT.DropFragment;
+    if ((fragmentAndProtocol & 0xff) !== UDP) return VERDICT.DropNotOurs;
     if (outerEnd - udp < WRAPPER_MINIMUM) return VERDICT.DropMalformedGue;
     // The port, and behind it the length of the datagram: what lies beyond that is not GUE's.
     const portAndLength = data.getInt32(udp + PORT_AT);
@@ -244,11 +246,12 @@ export class Redirector {
       if (entry < 0) {
         const kind = classifier.classifyUnknown(state);
         batch.trafficset[i] = classifier.trafficset;
-        this.conclude(batch, i, verdictOfClass(kind));
+        this.conclude(batch, i, verdictOfClass(kind), classifier.trafficset);
         continue;
       }
-      batch.trafficset[i] = memory.trafficset[entry];
-      this.conclude(batch, i, alike(state, memory.verdict[entry], batch.nextHop[i] | 0));
+      const trafficset = memory.trafficset[entry];
+      batch.trafficset[i] = trafficset;
+      this.conclude(batch, i, alike(state, memory.verdict[entry], batch.nextHop[i] | 0), trafficset);
     }
   }
 }

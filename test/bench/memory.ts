@@ -13,7 +13,7 @@ import { BYSTANDER, pathConfig, SERVERS, socketOf, webPacket, wrapFor } from './
 
 /** Forwarder and redirector in memory: nanoseconds per packet against the native twin. */
 
-const MAX_RATIO = 2.5;
+const MAX_RATIO = 1.6;
 /** Sixteen batches: more flows than a batch, and still in the second-level cache like a node's own batch. */
 const PACKETS = 1024;
 /** Rounds that are the optimising compiler's. */

@@ -22,7 +22,11 @@ function bucketByPath(addresses: DataView, version: 4 | 6, ports: readonly [numb
   flow.version = version;
   flow.sourceOffset = 0;
   flow.destinationOffset = version === 4 ? 4 : 16;
-  [flow.sourcePort, flow.destinationPort] = ports;
+  const word = new DataView(new ArrayBuffer(4));
+  ports.forEach((port, index) => {
+    word.setUint16(2 * index, port);
+  });
+  flow.ports = word.getInt32(0, true);
   const key = new FlowKey();
   const length = fourTupleKey(flow, key);
   return halfSipHash24(key.words, length, table.key0, table.key1) & table.mask;
