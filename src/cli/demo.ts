@@ -8,7 +8,6 @@ import type { LineChart } from '../chart/chart.js';
 import { lineChartSvg } from '../chart/svg.js';
 import { lineChartText } from '../chart/terminal.js';
 import { serverName } from '../testbed/addresses.js';
-import type { FailureMode } from '../testbed/cluster-file.js';
 import type { Picture } from '../testbed/control/picture.js';
 import { type DemoEvent, type DemoOutcome, runDemo } from '../testbed/demo.js';
 import { DEFAULT_NAME } from '../testbed/state.js';
@@ -16,22 +15,22 @@ import { DEFAULT_SUITE, SUITES, suiteNamed } from '../testbed/suites/index.js';
 import type { Suite } from '../testbed/suites/suite.js';
 import { colors } from './colors.js';
 import { pictureLines } from './demo-picture.js';
-import { count, failureModeOption } from './testbed-common.js';
+import { addNodeOptions, count, type NodeOptions, nodeSettingsOf } from './testbed-common.js';
 
 /** With more, a step might find by chance that none of its connections is on the server it is about. */
 const MOST_SERVERS = 8;
 
 /** `twohop demo`: the promises of the load balancer, one after another, against real kernels, sockets and clients. */
 export function demoCommand(): Command {
-  return new Command('demo')
+  const command = new Command('demo')
     .description('show on this machine what the load balancer promises, and that it holds (needs root)')
     .addArgument(
       new Argument('[suite]', 'which demonstration')
         .choices(SUITES.map(({ name }) => name))
         .default(DEFAULT_SUITE.name),
     )
-    .option('--servers <n>', `number of servers, 2 to ${MOST_SERVERS}`, count(MOST_SERVERS, 2), 4)
-    .addOption(failureModeOption(`; only ${DEFAULT_SUITE.name} shows what it changes`))
+    .option('--servers <n>', `number of servers, 2 to ${MOST_SERVERS}`, count(MOST_SERVERS, 2), 4);
+  return addNodeOptions(command, `; only ${DEFAULT_SUITE.name} shows what it changes`)
     .option('--keep', 'leave the data center up afterwards, to look around')
     .option('--chart <file>', 'where to write the curve that a step draws, as SVG', DEFAULT_CHART)
     .option('--json', 'print the results for programs')
@@ -51,9 +50,8 @@ Examples:
     .action((suite: string, options: DemoCommandOptions) => demo(suiteNamed(suite), options));
 }
 
-interface DemoCommandOptions {
+interface DemoCommandOptions extends NodeOptions {
   readonly servers: number;
-  readonly failureMode: FailureMode;
   readonly keep?: boolean;
   readonly chart: string;
   readonly json?: boolean;
@@ -73,7 +71,7 @@ async function demo(suite: Suite, options: DemoCommandOptions): Promise<void> {
     outcome = await runDemo({
       suite,
       servers: options.servers,
-      failureMode: options.failureMode,
+      nodes: nodeSettingsOf(options),
       keepAs: options.keep === true ? DEFAULT_NAME : null,
       signal: abort.signal,
       onEvent: (event) => progress.show(event),

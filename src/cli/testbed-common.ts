@@ -1,4 +1,5 @@
-import { InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { DEFAULT_NODE_SETTINGS, type NodeSettings } from '../testbed/cluster-file.js';
 
 /** What several commands share. */
 
@@ -11,12 +12,41 @@ export function count(most: number, least = 1): (text: string) => number {
   };
 }
 
-/** @param note to what its description says */
-export function failureModeOption(note = ''): Option {
-  return new Option(
-    '--failure-mode <mode>',
-    `what a server does while its node is down: take nothing (closed), or everything itself (open)${note}`,
-  )
-    .choices(['closed', 'open'])
-    .default('closed');
+/** More would only share the few processors of one machine. */
+const MOST_WORKERS = 8;
+
+/** What {@link addNodeOptions} adds. */
+export type NodeOptions = NodeSettings;
+
+/**
+ * Adds the options that say how the nodes of a data center run.
+ * @param note to what the description of the failure mode says
+ */
+export function addNodeOptions(command: Command, note = ''): Command {
+  const { failureMode, workers, offload } = DEFAULT_NODE_SETTINGS;
+  const choices = (flags: string, description: string, values: readonly string[], usual: string) =>
+    new Option(flags, description).choices(values).default(usual);
+  return command
+    .addOption(
+      choices(
+        '--failure-mode <mode>',
+        `what a server does while its node is down: take nothing (closed), or everything itself (open)${note}`,
+        ['closed', 'open'],
+        failureMode,
+      ),
+    )
+    .option('--workers <n>', 'data-plane threads of each node', count(MOST_WORKERS), workers)
+    .addOption(
+      choices(
+        '--offload <mode>',
+        'segmentation and checksum offload of the nodes, where the kernel can (auto), or none',
+        ['auto', 'off'],
+        offload,
+      ),
+    );
+}
+
+/** The node settings among a command's options. */
+export function nodeSettingsOf({ failureMode, workers, offload }: NodeOptions): NodeSettings {
+  return { failureMode, workers, offload };
 }

@@ -4,7 +4,7 @@ import { clientName, dipOf, MAX_CLIENTS, MAX_SERVERS, serverName, vip } from '..
 import { TestbedError } from '../testbed/errors.js';
 import { bringUp, execute, type RunningDataCenter, takeDown } from '../testbed/lifecycle.js';
 import { DEFAULT_NAME, listStates, removeState, type TestbedState } from '../testbed/state.js';
-import { count, failureModeOption } from './testbed-common.js';
+import { addNodeOptions, count, type NodeOptions, nodeSettingsOf } from './testbed-common.js';
 
 /** `twohop testbed`: a data center on this machine, in network namespaces. */
 export function testbedCommand(): Command {
@@ -24,24 +24,23 @@ Example:
   return testbed;
 }
 
-interface UpOptions {
+interface UpOptions extends NodeOptions {
   readonly name: string;
   readonly servers: number;
   readonly clients: number;
   readonly foreground?: boolean;
   readonly loadBalancer: boolean;
-  readonly failureMode: 'closed' | 'open';
 }
 
 function upCommand(): Command {
-  return new Command('up')
+  const command = new Command('up')
     .description('start a data center; it stays up until `twohop testbed down`')
     .option('--name <name>', 'name of the data center', DEFAULT_NAME)
     .option('--servers <n>', 'number of servers', count(MAX_SERVERS), 4)
     .option('--clients <n>', 'number of clients', count(MAX_CLIENTS), 2)
     .option('--foreground', 'stay, and take everything down on Ctrl-C or when killed')
-    .option('--no-load-balancer', 'no nodes: the router alone spreads the connections')
-    .addOption(failureModeOption())
+    .option('--no-load-balancer', 'no nodes: the router alone spreads the connections');
+  return addNodeOptions(command)
     .addHelpText(
       'after',
       `
@@ -98,7 +97,7 @@ async function up(options: UpOptions): Promise<void> {
     {
       servers: options.servers,
       clients: options.clients,
-      loadBalancer: options.loadBalancer ? options.failureMode : null,
+      loadBalancer: options.loadBalancer ? nodeSettingsOf(options) : null,
     },
     foreground,
   );

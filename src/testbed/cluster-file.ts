@@ -3,7 +3,17 @@ import type { TrafficsetKind } from '../table/trafficset.js';
 import { dipOf, serverName, UNDERLAY_PREFIXES, VIP_PREFIXES } from './addresses.js';
 import { SERVER_MTU } from './network.js';
 
-export type FailureMode = 'closed' | 'open';
+/** How the nodes of a data center run. */
+export interface NodeSettings {
+  /** What a server does without its node: nothing (closed), or everything itself (open). */
+  readonly failureMode: 'closed' | 'open';
+  /** Data-plane threads of each node. */
+  readonly workers: number;
+  /** `node.tun.offload` */
+  readonly offload: 'auto' | 'off';
+}
+
+export const DEFAULT_NODE_SETTINGS: NodeSettings = { failureMode: 'closed', workers: 1, offload: 'off' };
 
 /** A trafficset of the data center, as cluster.yaml has it; its table file follows from its name. */
 export interface TrafficsetSpec {
@@ -34,13 +44,13 @@ export const adminSocket = (name: string): string => `/run/twohop/${name}.sock`;
 /** The cluster.yaml of a data center. */
 export function clusterFile({
   servers,
-  failureMode,
+  nodes: { failureMode, workers, offload },
   trafficsets,
   generation,
 }: {
   /** Their number. */
   readonly servers: number;
-  readonly failureMode: FailureMode;
+  readonly nodes: NodeSettings;
   readonly trafficsets: readonly TrafficsetSpec[];
   readonly generation: number;
 }): string {
@@ -56,8 +66,8 @@ export function clusterFile({
     })),
     node: {
       interface: 'eth0',
-      tun: { name: 'lb0', mtu: SERVER_MTU },
-      workers: 1,
+      tun: { name: 'lb0', mtu: SERVER_MTU, offload },
+      workers,
       // With tc, nothing but the node can deliver: when it is gone, the server is silent. Policy routing falls back
       // to local delivery, which is what failing open means.
       steering: failureMode === 'open' ? 'policy' : 'tc',

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { clientName, serverName } from './addresses.js';
 import { ClientHandle } from './client-handle.js';
-import type { FailureMode } from './cluster-file.js';
+import { DEFAULT_NODE_SETTINGS, type NodeSettings } from './cluster-file.js';
 import { ControlPlane } from './control/control-plane.js';
 import { TestbedError } from './errors.js';
 import { Fleet } from './fleet.js';
@@ -11,8 +11,8 @@ import { Site, type Sites } from './site.js';
 import type { Suite } from './suites/suite.js';
 
 export interface DataCenterSpec extends NetworkSpec {
-  /** What a server does without its node; null: no load balancer at all, the router alone spreads (plain ECMP). */
-  readonly loadBalancer: FailureMode | null;
+  /** How the nodes run; null: no load balancer at all, the router alone spreads (plain ECMP). */
+  readonly loadBalancer: NodeSettings | null;
   /** Name of the suite that says what runs in it. Default: HTTP services (suites/web.ts). */
   readonly suite?: string;
   /** The control group in which servers get their shares of the machine, where a suite wants them. */
@@ -96,9 +96,17 @@ export class DataCenter {
   }
 }
 
-function startControlPlane({ cpuGroup }: DataCenterSpec, { servers }: Sites): Promise<ControlPlane> {
+function startControlPlane(
+  { cpuGroup, loadBalancer }: DataCenterSpec,
+  { servers }: Sites,
+): Promise<ControlPlane> {
   if (cpuGroup === undefined) throw new TestbedError('a conductor needs a control group for its servers');
-  return ControlPlane.up({ directory: DIRECTORY, servers, cpuGroup });
+  return ControlPlane.up({
+    directory: DIRECTORY,
+    servers,
+    cpuGroup,
+    nodes: loadBalancer ?? DEFAULT_NODE_SETTINGS,
+  });
 }
 
 function sitesNamed(count: number, nameOf: (number: number) => string): Site[] {

@@ -1,4 +1,4 @@
-import type { FailureMode } from './cluster-file.js';
+import type { NodeSettings } from './cluster-file.js';
 import { CpuGroupKeeper } from './control/cpu-group-keeper.js';
 import type { Picture } from './control/picture.js';
 import type { DataCenterSpec } from './data-center.js';
@@ -26,7 +26,7 @@ export type DemoEvent =
 export interface DemoOptions {
   readonly suite: Suite;
   readonly servers: number;
-  readonly failureMode: FailureMode;
+  readonly nodes: NodeSettings;
   /** Leave the data center up under this name; null takes it down. */
   readonly keepAs: string | null;
   /** Ends everything at once. */
@@ -59,7 +59,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoOutcome> {
     servers: options.servers + (suite.conducted === undefined ? 0 : 1),
     clients: suite.clients,
     access: suite.access,
-    loadBalancer: options.failureMode,
+    loadBalancer: options.nodes,
     suite: suite.name,
   };
   const results: ScenarioResult[] = [];

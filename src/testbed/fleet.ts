@@ -9,7 +9,7 @@ import { dipOf, serverName } from './addresses.js';
 import {
   adminSocket,
   clusterFile,
-  type FailureMode,
+  type NodeSettings,
   type TrafficsetSpec,
   tableFile,
 } from './cluster-file.js';
@@ -33,7 +33,7 @@ export class Fleet {
   constructor(
     private readonly directory: string,
     readonly servers: number,
-    readonly failureMode: FailureMode,
+    readonly nodeSettings: NodeSettings,
     private trafficsets: readonly TrafficsetSpec[],
   ) {
     for (const { name } of trafficsets) this.current.set(name, this.evenTable(name));
@@ -174,11 +174,8 @@ export class Fleet {
   }
 
   private async configure(): Promise<void> {
-    const { servers, failureMode, trafficsets, generation } = this;
-    await writeFile(
-      this.file('cluster.yaml'),
-      clusterFile({ servers, failureMode, trafficsets, generation }),
-    );
+    const { servers, nodeSettings: nodes, trafficsets, generation } = this;
+    await writeFile(this.file('cluster.yaml'), clusterFile({ servers, nodes, trafficsets, generation }));
   }
 
   private write(table: ForwardingTable): void {

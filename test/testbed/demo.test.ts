@@ -5,10 +5,16 @@ import { demoSteps, mountsOfThisProcess, startTwohop, twohop, until } from './su
 const STEPS = ['spread', 'drain', 'rehash', 'swap', 'crash', 'pmtud', 'comparison'];
 
 describePrivileged('twohop demo', ['root', 'tun', 'namespaces', 'ip', 'tc', 'curl'], () => {
-  it.each(['closed', 'open'])(
-    'holds in every step, failing %s',
-    async (mode) => {
-      await demoSteps('web', 4, STEPS, '--failure-mode', mode);
+  it.each([
+    ['closed', 'off', 1],
+    ['closed', 'auto', 2],
+    ['open', 'auto', 1],
+    ['open', 'off', 2],
+  ])(
+    'holds in every step, failing %s, offload %s, workers %i',
+    async (mode, offload, workers) => {
+      const settings = ['--failure-mode', mode, '--offload', offload, '--workers', String(workers)];
+      await demoSteps('web', 4, STEPS, ...settings);
     },
     180_000,
   );

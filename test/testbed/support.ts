@@ -108,6 +108,12 @@ export async function demoSteps(
   return Object.fromEntries(report.steps.map(({ name, figures }) => [name, figures]));
 }
 
+/** Node settings, as arguments, with which every demonstration has to hold: the plainest and the most elaborate. */
+export const SETTINGS = [
+  ['--offload', 'off', '--workers', '1'],
+  ['--offload', 'auto', '--workers', '2'],
+] as const;
+
 /** What `twohop demo --json` prints. */
 interface Report {
   readonly held: boolean;

@@ -8,7 +8,7 @@ import {
   VIP_PREFIXES,
   vip,
 } from '../addresses.js';
-import { adminSocket } from '../cluster-file.js';
+import { adminSocket, type NodeSettings } from '../cluster-file.js';
 import { SERVER_MTU } from '../network.js';
 
 /** The cluster.yaml of a data center that a conductor runs: with short times, so that a person can watch it. */
@@ -55,8 +55,9 @@ export function conductedClusterFile(options: {
   readonly servers: readonly number[];
   readonly cpuGroup: string;
   readonly directory: string;
+  readonly nodes: NodeSettings;
 }): string {
-  const { servers, cpuGroup, directory } = options;
+  const { servers, cpuGroup, directory, nodes } = options;
   return stringify({
     underlay: { prefixes: [UNDERLAY_PREFIXES[4]], port: 6080, mtu: SERVER_MTU },
     store: STORE,
@@ -110,8 +111,8 @@ export function conductedClusterFile(options: {
     },
     node: {
       interface: 'eth0',
-      tun: { name: 'lb0', mtu: SERVER_MTU },
-      workers: 1,
+      tun: { name: 'lb0', mtu: SERVER_MTU, offload: nodes.offload },
+      workers: nodes.workers,
       steering: 'tc',
       failure_mode: 'closed',
       admin: [`{dip}:${METRICS_PORT}`, `unix:${adminSocket('{name}')}`],

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FAMILIES, ROUTER, serverName, VIP_PREFIXES } from '../addresses.js';
+import type { NodeSettings } from '../cluster-file.js';
 import type { Daemon } from '../daemon.js';
 import { TestbedError } from '../errors.js';
 import { CLI_ENTRY } from '../locations.js';
@@ -42,8 +43,10 @@ export class ControlPlane {
     readonly directory: string;
     readonly servers: readonly Site[];
     readonly cpuGroup: string;
+    /** A server without a node takes nothing, whatever they say. */
+    readonly nodes: NodeSettings;
   }): Promise<ControlPlane> {
-    const { directory, servers: sites, cpuGroup } = options;
+    const { directory, servers: sites, cpuGroup, nodes } = options;
     const numbers = sites.map(({ number }) => number);
     const fleet = numbers.slice(0, -1);
     const site = new Site(0, ROUTER, directory);
@@ -51,7 +54,7 @@ export class ControlPlane {
       await mkdir(path, { recursive: true });
     }
     const config = join(directory, 'cluster.yaml');
-    await writeFile(config, conductedClusterFile({ servers: fleet, cpuGroup, directory }));
+    await writeFile(config, conductedClusterFile({ servers: fleet, cpuGroup, directory, nodes }));
 
     // First, because it brings the address that the others listen on.
     const router = await Router.start(site, numbers);

@@ -48,7 +48,7 @@ export const crash: Scenario = {
     const after = await openNew(dataCenter, NEW);
 
     const seen: Seen = { name, held, entries, during, elsewhere, here, load, after };
-    return fleet.failureMode === 'closed' ? judgeClosed(seen) : judgeOpen(seen);
+    return fleet.nodeSettings.failureMode === 'closed' ? judgeClosed(seen) : judgeOpen(seen);
   },
 };
 
