@@ -83,7 +83,7 @@ policy_is_ours() {
 
 # Packages that bring a service, as PACKAGE:SERVICE. Where one came just now, it is not to be started at the next boot
 # either.
-services="nsd:nsd etcd-server:etcd prometheus:prometheus bird2:bird"
+services="nginx-light:nginx nsd:nsd etcd-server:etcd prometheus:prometheus bird2:bird"
 stop_services() {
   local pair
   for pair in $services; do

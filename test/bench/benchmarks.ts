@@ -1,8 +1,10 @@
 import { READ_CASES, runCapture, WRITE_CASES } from './captures.js';
+import { benchConnections, missingForConnections } from './connections.js';
 import { DISSECTOR_CASES, runDissector } from './dissectors.js';
 import { benchDistribution, missingForDistribution } from './distribution.js';
 import { benchHeap } from './heap.js';
 import { benchIo, missingForIo } from './io.js';
+import { benchLatency } from './latency.js';
 import { MEMORY_CASES, runMemory } from './memory.js';
 import { benchLargePlan, benchPlan } from './plan.js';
 import { benchPublish } from './publish.js';
@@ -81,6 +83,18 @@ export const BENCHMARKS: readonly Benchmark[] = [
     name: 'tcp',
     missing: missingForIo,
     run: (programs, quick) => benchTcp(programs, quick),
+  },
+  {
+    name: 'latency',
+    notQuick: 'takes 8 s',
+    missing: missingForIo,
+    run: (programs, quick) => benchLatency(programs, quick),
+  },
+  {
+    name: 'connections',
+    notQuick: 'takes 8 s',
+    missing: missingForConnections,
+    run: (programs, quick) => benchConnections(programs, quick),
   },
   {
     name: 'tun',

@@ -1,6 +1,7 @@
-import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { runEnclosed } from './enclosed.js';
 import type { Row } from './report.js';
+import type { SiteMode } from './site.js';
 import { pair, spreadOf } from './stats.js';
 import type { NativePrograms } from './twin.js';
 
@@ -12,55 +13,57 @@ import type { NativePrograms } from './twin.js';
 const CHILD = fileURLToPath(new URL('./tcp-child.js', import.meta.url));
 const MIN_RATIO = 3;
 
-export type TcpMode = 'offload' | 'plain' | 'native' | 'kernel';
-
 /** One transfer. */
 export interface TcpSample {
   /** Acknowledged, per second. */
   readonly megabits: number;
   /** Seconds of processor time that both load balancers took per gigabyte: 0 without one. */
   readonly processor: number;
+  /** Seconds of processor time per gigabyte of the whole machine: client, server and what is in between. */
+  readonly whole: number;
 }
 
 export interface TcpOptions {
   readonly programs: NativePrograms;
   /** What each transfer is counted for. */
-  readonly milliseconds: number;
+  readonly seconds: number;
   readonly rounds: number;
-  /** MTU of the underlay in bytes, and connections at once. */
-  readonly cases: readonly { readonly mtu: number; readonly flows: number }[];
+  /** MTUs of the underlay, in bytes. */
+  readonly mtus: readonly number[];
+  /** Connections at once. */
+  readonly flows: readonly number[];
 }
 
 export interface TcpResult {
   readonly mtu: number;
   readonly flows: number;
-  readonly rounds: readonly Readonly<Record<TcpMode, TcpSample>>[];
+  readonly rounds: readonly Readonly<Record<SiteMode, TcpSample>>[];
 }
 
 /** @throws when the child fails; it says why on standard error */
 export function benchTcp(programs: NativePrograms, quick: boolean): Row[] {
-  const all = [9000, 1500].flatMap((mtu) => [1, 8].map((flows) => ({ mtu, flows })));
   const options: TcpOptions = {
     programs,
-    milliseconds: quick ? 500 : 1500,
+    seconds: quick ? 0.3 : 0.6,
     rounds: quick ? 1 : 3,
-    cases: quick ? all.slice(0, 2) : all,
+    mtus: quick ? [9000] : [9000, 1500],
+    flows: [1, 8],
   };
-  const command = ['-n', '-m', process.execPath, CHILD, JSON.stringify(options)];
-  const child = spawnSync('unshare', command, { stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8' });
-  if (child.status !== 0) throw new Error('the TCP benchmark failed');
-  return (JSON.parse(child.stdout) as TcpResult[]).map(rowOf);
+  return runEnclosed<TcpResult[]>(CHILD, options, 'the TCP benchmark').flatMap((result) => [
+    rowOf(result),
+    processorRow(result),
+  ]);
 }
 
 function rowOf({ mtu, flows, rounds }: TcpResult): Row {
-  const rates = (mode: TcpMode) => rounds.map((samples) => samples[mode].megabits);
+  const rates = (mode: SiteMode) => rounds.map((samples) => samples[mode].megabits);
   const paired = pair(rates('native'), rates('offload'));
   const middle = (numbers: readonly number[]) => spreadOf(numbers).median.toFixed(2);
   const toPlain = middle(rounds.map(({ offload, plain }) => offload.megabits / plain.megabits));
   const toKernel = middle(rounds.map(({ offload, kernel }) => offload.megabits / kernel.megabits));
-  const processor = (mode: TcpMode) => middle(rounds.map((samples) => samples[mode].processor));
+  const processor = (mode: SiteMode) => middle(rounds.map((samples) => samples[mode].processor));
   return {
-    name: `tcp-${mtu}-${flows === 1 ? 'one-flow' : `${flows}-flows`}`,
+    name: `tcp-${mtu}-${flowsIn(flows)}`,
     unit: 'Mbit/s',
     ...paired,
     bar: `ratio >= ${MIN_RATIO}`,
@@ -70,4 +73,23 @@ function rowOf({ mtu, flows, rounds }: TcpResult): Row {
       `processor time per gigabyte, both nodes: ${processor('offload')} s, without offload ${processor('plain')} s, C ${processor('native')} s`,
     ],
   };
+}
+
+/**
+ * What the load balancer adds to a transfer, in processor time, to what the transfer takes by kernel forwarding. The
+ * whole machine's time, because the kernel books work for the one process on whichever is running.
+ */
+function processorRow({ mtu, flows, rounds }: TcpResult): Row {
+  const alone = rounds.map(({ kernel }) => kernel.whole);
+  const added = rounds.map(({ offload, kernel }) => offload.whole - kernel.whole);
+  return {
+    name: `tcp-processor-${mtu}-${flowsIn(flows)}`,
+    unit: 's per GB',
+    ...pair(alone, added),
+    notes: ['the first column is the transfer without load balancer, the second what the load balancer adds'],
+  };
+}
+
+function flowsIn(flows: number): string {
+  return flows === 1 ? 'one-flow' : `${flows}-flows`;
 }

@@ -22,6 +22,8 @@ export interface NativePrograms {
   readonly generator: string;
   /** Sends and receives bulk TCP. */
   readonly stream: string;
+  /** Small requests and answers over TCP. */
+  readonly pingpong: string;
 }
 
 /** Compiles the twin into a temporary directory that is removed when the process ends. */
@@ -31,10 +33,12 @@ export function compileNative(): NativePrograms {
   const library = join(directory, 'twin.so');
   const generator = join(directory, 'generator');
   const stream = join(directory, 'stream');
+  const pingpong = join(directory, 'pingpong');
   compile(['-shared', '-fPIC', '-o', library], SOURCES);
   compile(['-o', generator], GENERATOR_SOURCES);
   compile(['-o', stream], ['stream.c']);
-  return { library, generator, stream };
+  compile(['-o', pingpong], ['pingpong.c']);
+  return { library, generator, stream, pingpong };
 }
 
 function compile(output: readonly string[], sources: readonly string[]): void {

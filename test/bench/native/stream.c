@@ -2,8 +2,9 @@
  * Bulk TCP as plainly as it goes.
  *
  *   stream sink PORT                           reads whatever comes, of any number of connections, until it is killed
- *   stream source ADDRESS PORT FLOWS SECONDS   writes as fast as it can, and prints the megabits per second that the
- *                                              other end acknowledged in SECONDS, after a second to warm up
+ *   stream source ADDRESS PORT FLOWS SECONDS WARM_UP
+ *       writes as fast as it can for WARM_UP and SECONDS, and prints the megabits per second that the other end
+ *       acknowledged in SECONDS, and the bytes that it acknowledged in all
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -21,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_FLOWS = 64, BUFFER = 256 << 10, WARM_UP = 1 };
+enum { MAX_FLOWS = 64, BUFFER = 256 << 10 };
 
 static char buffer[BUFFER];
 static struct pollfd fds[MAX_FLOWS + 1];
@@ -74,7 +75,7 @@ static uint64_t acknowledged(int flows) {
   return sum;
 }
 
-static int source(const char *address, int port, int flows, double duration) {
+static int source(const char *address, int port, int flows, double duration, double warm_up) {
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
   if (flows > MAX_FLOWS || inet_pton(AF_INET, address, &to.sin_addr) != 1) fail("arguments");
   for (int i = 0; i < flows; i++) {
@@ -82,7 +83,7 @@ static int source(const char *address, int port, int flows, double duration) {
     if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0) fail("connect");
     fds[i] = (struct pollfd){.fd = fd, .events = POLLOUT};
   }
-  double begin = seconds() + WARM_UP;
+  double begin = seconds() + warm_up;
   double started = 0;
   uint64_t before = 0;
   for (;;) {
@@ -98,17 +99,17 @@ static int source(const char *address, int port, int flows, double duration) {
       if (send(fds[i].fd, buffer, BUFFER, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN) fail("send");
     }
   }
-  uint64_t sum = acknowledged(flows) - before;
-  printf("%.1f\n", sum * 8 / 1e6 / (seconds() - started));
+  uint64_t sum = acknowledged(flows);
+  printf("%.1f %.0f\n", (sum - before) * 8 / 1e6 / (seconds() - started), (double)sum);
   return 0;
 }
 
 int main(int argc, char **argv) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (argc == 3 && strcmp(argv[1], "sink") == 0) sink(atoi(argv[2]));
-  if (argc == 6 && strcmp(argv[1], "source") == 0) {
-    return source(argv[2], atoi(argv[3]), atoi(argv[4]), atof(argv[5]));
+  if (argc == 7 && strcmp(argv[1], "source") == 0) {
+    return source(argv[2], atoi(argv[3]), atoi(argv[4]), atof(argv[5]), atof(argv[6]));
   }
-  fprintf(stderr, "usage: stream sink PORT | stream source ADDRESS PORT FLOWS SECONDS\n");
+  fprintf(stderr, "usage: stream sink PORT | stream source ADDRESS PORT FLOWS SECONDS WARM_UP\n");
   return 2;
 }
