@@ -211,7 +211,7 @@ export class Leadership {
   private reachable(): void {
     if (this.unreachable === '') return;
     this.unreachable = '';
-    this.options.log.info('the store answers again');
+    this.options.log.info('stands for election again');
   }
 
   private cannotReach(error: StoreError): void {

@@ -56,7 +56,9 @@ export class Observed {
         if (isNews || (before !== undefined && before.sequence !== record.sequence))
           events.report(name, record);
       },
-      available: (available) => {
+      available: (available, why) => {
+        if (available && !this.available) log.info('the store is there again');
+        if (!available && this.available) log.error(`the store is away, nodes keep what they have: ${why}`);
         this.available = available;
         if (available) this.looking.run();
         else this.looking.stop();
@@ -109,7 +111,7 @@ interface RecordEvents<Shape> {
   changed(): void;
   /** @param isNews false when it may have been there for any time */
   put?(name: string, record: Shape, before: Shape | undefined, isNews: boolean): void;
-  available?(available: boolean): void;
+  available?(available: boolean, why: string): void;
 }
 
 /** All records under one prefix, by the rest of their keys. */
@@ -151,7 +153,7 @@ export class Records<Shape> {
           this.revision = revision;
           this.events.changed();
         },
-        available: (available) => this.events.available?.(available),
+        available: (available, why) => this.events.available?.(available, why),
       });
     });
   }

@@ -71,6 +71,8 @@ export class FileStore implements Store {
       store.refresh();
       store.journal.clean(store.keyspace);
     } catch (error) {
+      // A process that ends with this must not be kept alive by it.
+      store.watcher?.close();
       throw fileStoreError(directory, error, true);
     }
     store.tick();
