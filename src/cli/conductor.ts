@@ -37,7 +37,8 @@ Example:
 Start a second one with another --name: it takes over when the first is gone (conductor.lease_seconds).
 
 Signals:
-  SIGHUP           read the configuration again: trafficsets' balance, monitors, conductor
+  SIGHUP           read the configuration again: trafficsets, monitors, conductor; not where the store is, nor
+                   conductor.lease_seconds, .state and .admin, which need a restart
   SIGTERM, SIGINT  give up leadership and stop
 
 Exit codes:
@@ -90,7 +91,14 @@ async function run(options: ConductorCommandOptions): Promise<void> {
   };
   process.on('SIGTERM', () => void end(ExitCode.Ok));
   process.on('SIGINT', () => void end(ExitCode.Ok));
-  process.on('SIGHUP', () => void conductor.then((running) => reload(running, options, log)));
+  process.on(
+    'SIGHUP',
+    () =>
+      void conductor.then(
+        (running) => reload(running, options, log),
+        () => {},
+      ),
+  );
   try {
     await listen(admin, cluster, options);
     log.info({ store: store.description }, 'conductor starts');
@@ -142,9 +150,9 @@ async function listen(
 }
 
 /** A configuration that is wrong changes nothing. */
-function reload(conductor: Conductor, { config }: ConductorCommandOptions, log: Logger): void {
+async function reload(conductor: Conductor, { config }: ConductorCommandOptions, log: Logger): Promise<void> {
   try {
-    conductor.reload(loadCluster(config));
+    await conductor.reload(loadCluster(config));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     log.error(`the configuration stays as it was: ${error.message}`);

@@ -13,7 +13,7 @@ import { ConductorMetrics } from './metrics.js';
 import { Observed } from './observed.js';
 import { Office } from './office.js';
 import { Remembering } from './remembering.js';
-import { balanceOf } from './settings.js';
+import { balanceOf, needRestart } from './settings.js';
 import { statusOf } from './status.js';
 import { StatusWriter } from './status-writer.js';
 
@@ -132,10 +132,26 @@ export class Conductor {
     };
   }
 
-  /** Takes up another configuration; the store and the lease stay as they were at the start. */
-  reload(cluster: ClusterConfig): void {
+  /**
+   * Takes up another configuration, with trafficsets that come and go. Where it differs in what is fixed while a
+   * conductor runs, nothing changes. Resolves when trafficsets that are new are followed.
+   */
+  async reload(cluster: ClusterConfig): Promise<void> {
+    const { log } = this.options;
+    const fixed = needRestart(this.cluster, cluster);
+    if (fixed.length > 0) {
+      log.error({ fields: fixed }, 'these settings need a restart; nothing was changed');
+      return;
+    }
+    const before = this.cluster;
     this.cluster = cluster;
-    this.options.log.info('configuration read again');
+    const known = new Set(before.trafficsets.map(({ name }) => name));
+    this.memory.loadTables(cluster.trafficsets.map(({ name }) => name).filter((name) => !known.has(name)));
+    await this.remembering.followHeads();
+    // Read once more meanwhile: that one opens the office.
+    if (this.cluster !== cluster) return;
+    log.level = cluster.control.conductor.log_level;
+    log.info({ trafficsets: cluster.trafficsets.map(({ name }) => name) }, 'configuration read again');
     if (this.term === null) return;
     // A new office takes the tables up where the old one leaves them.
     this.endReign();

@@ -72,7 +72,15 @@ export class Memory {
     for (const [trafficset, vips] of Object.entries(this.readJson('vips.json', vipsFile) ?? {})) {
       this.vips.set(trafficset, { trafficset, ...vips });
     }
-    for (const trafficset of trafficsets) this.loadTable(trafficset, this.directory);
+    this.loadTables(trafficsets);
+  }
+
+  /** The same for trafficsets that are new in the configuration. */
+  loadTables(trafficsets: readonly string[]): void {
+    if (this.directory === null) return;
+    for (const trafficset of trafficsets) {
+      if (!this.tables.has(trafficset)) this.loadTable(trafficset, this.directory);
+    }
   }
 
   /** An empty store does not make us forget: whoever removes the last server knows what they do. */

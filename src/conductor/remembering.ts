@@ -26,6 +26,8 @@ export class Remembering {
   /** By trafficset; null: there is none. Absent: nothing was told yet. */
   readonly heads = new Map<string, SeenHead | null>();
   private readonly following: Following[] = [];
+  /** By trafficset: resolves when its head was told. */
+  private readonly told = new Map<string, Promise<void>>();
   private cancel: (() => void) | null = null;
   private reading = false;
   private closed = false;
@@ -43,7 +45,7 @@ export class Remembering {
 
   /** Resolves when everything has been told once. */
   async follow(): Promise<void> {
-    const heads = this.trafficsets().map((name) => this.followHead(name));
+    const heads = this.followHeads();
     this.following.push(
       followVips(this.store, {
         vips: (vips) => this.memory.rememberVips(vips),
@@ -53,7 +55,18 @@ export class Remembering {
         },
       }),
     );
-    await Promise.all(heads);
+    await heads;
+  }
+
+  /** Those trafficsets, too, that have come since. Resolves when each head was told once. */
+  async followHeads(): Promise<void> {
+    await Promise.all(
+      this.trafficsets().map((name) => {
+        const told = this.told.get(name) ?? this.followHead(name);
+        this.told.set(name, told);
+        return told;
+      }),
+    );
   }
 
   close(): void {
