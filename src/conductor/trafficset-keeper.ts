@@ -1,12 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { ServerRecord, StatusRecord } from '../store/records.js';
-import { StoreError } from '../store/store.js';
 import { formatIpv4 } from '../table/address.js';
 import type { ClusterConfig } from '../table/cluster.js';
 import { TableError } from '../table/errors.js';
-import type { ForwardingTable } from '../table/forwarding-table.js';
-import { findBadRow } from '../table/rows.js';
 import type { TrafficsetConfig } from '../table/trafficset.js';
 import { Bell, type Clock } from './clock.js';
 import { HealthJudge } from './health-judge.js';
@@ -14,36 +11,21 @@ import type { LoadSource } from './load/source.js';
 import { deviationsOf, largestDeviation } from './loads.js';
 import type { RememberedTable } from './memory.js';
 import type { ConductorMetrics, TrafficsetGauges } from './metrics.js';
+import { MoveHistory, type Moves } from './move-history.js';
 import type { Observed } from './observed.js';
 import {
   type BalanceSettings,
-  describeMoves,
   fromTable,
   type Plan,
   type PlannedServer,
   type PlannerState,
   plan,
-  secondHopShare,
   settingsOf,
   shares,
-  toTable,
 } from './plan/index.js';
 import { balanceOf } from './settings.js';
+import { type KeeperOutput, TablePublisher } from './table-publisher.js';
 import { secondHopsOf } from './tell.js';
-
-/** Where a keeper's tables go. */
-export interface KeeperOutput {
-  /**
-   * Puts the next table into the store.
-   * @returns false when we do not lead any more
-   * @throws StoreError; after `uncertain` the store's own word is {@link current}
-   */
-  publish(next: RememberedTable): Promise<boolean>;
-  /** What the store has. @throws StoreError */
-  current(): Promise<RememberedTable | null>;
-  /** What is shown of this trafficset changed. */
-  changed(): void;
-}
 
 export interface KeeperOptions {
   readonly trafficset: TrafficsetConfig;
@@ -56,13 +38,11 @@ export interface KeeperOptions {
   readonly log: Logger;
   readonly metrics: ConductorMetrics;
   /** Moves of former terms, the newest last. */
-  readonly history: TrafficsetStatus['moves'];
+  readonly history: Moves;
 }
 
 type TrafficsetStatus = StatusRecord['trafficsets'][string];
 
-/** Moves that the status shows. */
-const KEPT_MOVES = 20;
 /** After the store refused a table. */
 const RETRY_MS = 1000;
 
@@ -78,29 +58,25 @@ export class TrafficsetKeeper {
   loads: ReadonlyMap<string, number> = new Map();
   /** Why nothing can be planned, for people; '' when nothing hinders. */
   private hindrance = '';
-  /** Why the store did not take the last table; '' when it did. */
-  private refusal = '';
   private readonly settings: BalanceSettings;
   /** Trafficsets choose differently among equal buckets, each always alike. */
   private readonly seed: number;
   private state: PlannerState;
-  private table: ForwardingTable;
+  private readonly publisher: TablePublisher;
   private planned: readonly PlannedServer[] = [];
   private lastPlan: Plan | null = null;
   /** What it was made of. */
   private lastInputs = '';
-  private readonly moves: TrafficsetStatus['moves'];
+  private readonly moves: MoveHistory;
   private readonly bell = new Bell();
   private freshLoads: ReadonlyMap<string, number> | null = null;
   private cancelBalance: () => void = () => {};
   private closed = false;
-  /** A table is on its way to the store. */
-  isPublishing = false;
   private running: Promise<void> = Promise.resolve();
 
   constructor(private readonly options: KeeperOptions) {
     const { trafficset, cluster, begin } = options;
-    const { observed, clock, log, output } = options;
+    const { observed, clock, log, metrics, output } = options;
     this.health = new HealthJudge({
       trafficset,
       cluster,
@@ -111,10 +87,10 @@ export class TrafficsetKeeper {
     });
     this.settings = settingsOf(trafficset);
     this.seed = createHash('sha256').update(trafficset.name).digest().readInt32BE(0);
-    this.table = begin.table;
     const { table, changedAt, corrections } = begin;
+    this.publisher = new TablePublisher(table, output, log, metrics);
     this.state = fromTable(table, { corrections, ...(changedAt === null ? {} : { changedAt }) });
-    this.moves = [...options.history];
+    this.moves = new MoveHistory({ trafficset: this.name, before: options.history, clock, log, metrics });
     this.health.assume(new Set(this.state.slots), new Set(this.newFlows().keys()));
   }
 
@@ -140,12 +116,21 @@ export class TrafficsetKeeper {
     return this.options.trafficset.name;
   }
 
+  /** A table is on its way to the store. */
+  get isPublishing(): boolean {
+    return this.publisher.isPublishing;
+  }
+
+  private get buckets(): number {
+    return this.state.slots.length / 2;
+  }
+
   gauges(): TrafficsetGauges {
     const newFlows = this.newFlows();
     return {
       trafficset: this.name,
       version: this.state.version,
-      secondHopShare: secondHopsOf(this.state) / this.table.bucketCount,
+      secondHopShare: secondHopsOf(this.state) / this.buckets,
       loadDeviation: largestDeviation(deviationsOf(this.loads, this.planned)),
       serversIn: newFlows.size,
       waiting: this.lastPlan?.waiting.length ?? 0,
@@ -158,14 +143,14 @@ export class TrafficsetKeeper {
     const newFlows = this.newFlows();
     return {
       version: this.state.version,
-      buckets: this.table.bucketCount,
+      buckets: this.buckets,
       newFlows: Object.fromEntries(
         [...newFlows].map(([dip, buckets]) => [names.get(dip) ?? formatIpv4(dip), buckets]),
       ),
       secondHops: secondHopsOf(this.state),
-      waiting: [...[this.hindrance, this.refusal].filter((why) => why !== ''), ...waiting],
+      waiting: [...[this.hindrance, this.publisher.refusal].filter((why) => why !== ''), ...waiting],
       nextAt: nextAt === null ? null : new Date(1000 * nextAt).toISOString(),
-      moves: [...this.moves],
+      moves: this.moves.last,
     };
   }
 
@@ -213,10 +198,10 @@ export class TrafficsetKeeper {
       this.planned = judged;
       return RETRY_MS;
     }
-    if (made.changed.length > 0 && !(await this.publish(made.state))) return RETRY_MS;
+    if (made.changed.length > 0 && !(await this.publisher.publish(made.state))) return RETRY_MS;
     // Not before: who reads that a server gets new flows takes it that the table says so, too.
     this.planned = judged;
-    if (made.changed.length > 0) this.noteMoves(this.state, made);
+    if (made.changed.length > 0) this.moves.note(this.state, made, judged);
     this.state = made.state;
     if (JSON.stringify(made.waiting) !== JSON.stringify(this.lastPlan?.waiting))
       this.options.output.changed();
@@ -276,7 +261,7 @@ export class TrafficsetKeeper {
       `a node holds version ${held} of ${this.name}, which nobody published: the table is published again above it`,
     );
     const state = { ...this.state, version: held + 1 };
-    if (!(await this.publish(state))) return false;
+    if (!(await this.publisher.publish(state))) return false;
     this.state = state;
     return true;
   }
@@ -300,73 +285,6 @@ export class TrafficsetKeeper {
       output.changed();
     }
     return made;
-  }
-
-  /** @returns whether the store has it now */
-  private async publish({ version, slots, changedAt, corrections }: PlannerState): Promise<boolean> {
-    const { trafficset, output, metrics } = this.options;
-    // The planner keeps tables full; a defect there must not reach the nodes.
-    const bad = findBadRow(slots);
-    if (bad !== undefined) throw new Error(`the planner made a bad row: ${bad.code} in bucket ${bad.bucket}`);
-    const { hashKey } = this.table;
-    const table = toTable({ version, slots, changedAt, corrections }, trafficset.name, hashKey);
-    this.isPublishing = true;
-    try {
-      if (!(await output.publish({ table, changedAt, corrections }))) return false;
-    } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
-      metrics.storeFailed(error.code);
-      if (error.code !== 'uncertain' || !(await this.wasPublished(table))) {
-        this.tellRefused(version, error);
-        return false;
-      }
-    } finally {
-      this.isPublishing = false;
-    }
-    if (this.refusal !== '') this.options.log.info({ trafficset: this.name }, 'the store takes tables again');
-    this.refusal = '';
-    this.table = table;
-    output.changed();
-    return true;
-  }
-
-  private async wasPublished(table: ForwardingTable): Promise<boolean> {
-    try {
-      const current = await this.options.output.current();
-      return current !== null && current.table.version === table.version;
-    } catch (error) {
-      if (error instanceof StoreError) return false;
-      throw error;
-    }
-  }
-
-  private tellRefused(version: number, { code, message }: StoreError): void {
-    const refusal = `the store does not take version ${version}: ${message}`;
-    if (this.refusal !== refusal) this.options.log.error({ trafficset: this.name, code }, refusal);
-    this.refusal = refusal;
-    this.options.output.changed();
-  }
-
-  private noteMoves(before: PlannerState, made: Plan): void {
-    const { clock, metrics, log } = this.options;
-    const { version } = made.state;
-    const names = new Map(this.planned.map(({ name, dip }) => [dip, name]));
-    const text = describeMoves(made, names);
-    const byRule = totals(made.moves);
-    this.moves.push({
-      at: new Date(clock.unix()).toISOString(),
-      version,
-      buckets: made.changed.length,
-      byRule,
-      longer: secondHopShare(before, made.state).moved,
-      text,
-    });
-    this.moves.splice(0, this.moves.length - KEPT_MOVES);
-    for (const { rule, kind, buckets } of byRule) metrics.moved(this.name, rule, kind, buckets);
-    log.info(
-      { trafficset: this.name, version, buckets: made.changed.length },
-      `table published: ${text.join('; ')}`,
-    );
   }
 
   private untilNext(): number {
@@ -393,14 +311,4 @@ export class TrafficsetKeeper {
       });
     });
   }
-}
-
-/** Moves by rule and kind, whoever they are from and to. */
-function totals(moves: Plan['moves']): TrafficsetStatus['moves'][number]['byRule'] {
-  const found = new Map<string, { rule: string; kind: string; buckets: number }>();
-  for (const { rule, kind, buckets } of moves) {
-    const key = `${rule} ${kind}`;
-    found.set(key, { rule, kind, buckets: buckets + (found.get(key)?.buckets ?? 0) });
-  }
-  return [...found.values()];
 }
