@@ -36,6 +36,10 @@ export interface Libc {
   ): number;
   sendmmsg(fd: number, messages: number, count: number, flags: number): number;
   recvmmsg(fd: number, messages: number, count: number, flags: number, timeout: number): number;
+  /** Fresh memory of its own pages, zeroed, until the process ends: for what the kernel may write to after a close. */
+  pages(size: number): { readonly address: number; readonly buffer: ArrayBuffer };
+  /** syscall(2), for what libc has no function for. */
+  syscall(number: number, a: number, b: number, c: number, d: number, e: number, f: number): number;
   /** The error number of this thread's last failed call. */
   errno(): number;
   addressOf(bytes: Uint8Array): number;
@@ -45,6 +49,11 @@ export interface Libc {
 export const O_RDWR = 0x2;
 export const O_NONBLOCK = 0x800;
 export const O_CLOEXEC = 0x80000;
+
+const PROT_READ = 0x1;
+const PROT_WRITE = 0x2;
+const MAP_PRIVATE = 0x02;
+const MAP_ANONYMOUS = 0x20;
 
 export const AF_INET = 2;
 export const AF_INET6 = 10;
@@ -84,6 +93,7 @@ function load(): Libc {
   try {
     const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
     const c = koffi.load('libc.so.6');
+    const mmap = c.func('mmap', 'intptr_t', ['uintptr_t', 'size_t', 'int', 'int', 'int', 'long']);
     const poll = c.func('poll', 'int', ['uintptr_t', 'ulong', 'int']);
     return {
       open: c.func('open', 'int', ['str', 'int']),
@@ -108,6 +118,12 @@ function load(): Libc {
       sendto: c.func('sendto', 'long', ['int', 'uintptr_t', 'size_t', 'int', 'uintptr_t', 'uint']),
       sendmmsg: c.func('sendmmsg', 'int', ['int', 'uintptr_t', 'uint', 'int']),
       recvmmsg: c.func('recvmmsg', 'int', ['int', 'uintptr_t', 'uint', 'int', 'uintptr_t']),
+      pages: (size) => {
+        const address = mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (address === -1) throw new SystemError('mmap', koffi.errno());
+        return { address, buffer: koffi.view(BigInt(address), size) };
+      },
+      syscall: c.func('syscall', 'long', ['long', 'long', 'long', 'long', 'long', 'long', 'long']),
       errno: () => koffi.errno(),
       addressOf: (bytes) => Number(koffi.address(bytes)),
     };

@@ -117,6 +117,14 @@ export function endReading(errno: number, received: PortCounters, name: string):
   received.errors++;
 }
 
+/** @throws RangeError when the batch's slots are smaller than the device's MTU */
+export function checkSlots(tun: { readonly name: string; readonly mtu: number }, batch: PacketBatch): void {
+  if (batch.maxPacket >= tun.mtu) return;
+  throw new RangeError(
+    `${tun.name} has an MTU of ${tun.mtu}, but the batch takes packets of up to ${batch.maxPacket} bytes`,
+  );
+}
+
 export class TunPort implements PacketSource, PacketSink {
   /** The device's name as the kernel has it. */
   readonly name: string;
@@ -150,11 +158,7 @@ export class TunPort implements PacketSource, PacketSink {
    * gone.
    */
   receive(batch: PacketBatch): number {
-    if (batch.maxPacket < this.mtu) {
-      throw new RangeError(
-        `${this.name} has an MTU of ${this.mtu}, but the batch takes packets of up to ${batch.maxPacket} bytes`,
-      );
-    }
+    checkSlots(this, batch);
     const { libc, received } = this;
     const arena = this.receiveArena.of(batch);
     const first = batch.count;

@@ -102,7 +102,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
     run: (programs, quick) =>
       benchIo({
         programs,
-        ...(quick ? { rounds: 15, milliseconds: 40 } : { rounds: 151, milliseconds: 100 }),
+        ...(quick ? { rounds: 15, milliseconds: 40 } : { rounds: 75, milliseconds: 100 }),
       }),
   },
 ];

@@ -8,7 +8,7 @@ import type { Stage } from '../../src/path/counters.js';
 
 /** The native twin (see native/): compiling it, loading it, calling it. */
 
-const SOURCES = ['path.c', 'sockets.c', 'state.c', 'twin.c', 'loops.c', 'capture.c'];
+const SOURCES = ['path.c', 'sockets.c', 'state.c', 'twin.c', 'loops.c', 'ring.c', 'capture.c'];
 const GENERATOR_SOURCES = ['generator.c'];
 const FLAGS = ['-O2', '-Wall', '-Wextra', '-Werror'];
 

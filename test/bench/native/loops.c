@@ -15,6 +15,7 @@
 
 #include "bytes.h"
 #include "path.h"
+#include "ring.h"
 
 enum { POLL_MS = 100, ROUNDS_PER_WAIT = 16, OUTER_SIZE = 28, SEND_BUFFER = 8 << 20 };
 
@@ -39,6 +40,9 @@ struct loop {
   struct vector receive;
   struct vector send;
   int max_packet;
+  /* NULL: one system call for each packet of the TUN. */
+  struct ring *ring;
+  int read_ahead;
   double delivered;
   double sent;
 };
@@ -72,6 +76,49 @@ static void receive_tun(struct loop *loop) {
       break;
     }
     appended(batch, offset, length);
+  }
+}
+
+/* As src/io/ring-tun.ts and read-ahead.ts. */
+static void receive_tun_batched(struct loop *loop) {
+  struct batch *batch = &loop->batch;
+  struct ring *ring = loop->ring;
+  while (batch->count < BATCH_CAPACITY) {
+    int from = batch->count;
+    int free = BATCH_CAPACITY - from;
+    int asked = free < loop->read_ahead ? free : loop->read_ahead;
+    for (int i = 0; i < asked; i++) {
+      ring_prepare(ring, IORING_OP_READ, loop->ports.tun, batch->bytes + (from + i) * batch->slot_size + HEADROOM,
+                   loop->max_packet);
+    }
+    ring_submit(ring);
+    for (int i = 0; i < asked; i++) {
+      if (ring->results[i] <= 0) continue;
+      int offset = batch->count * batch->slot_size + HEADROOM;
+      int at = (from + i) * batch->slot_size + HEADROOM;
+      if (at != offset) memmove(batch->bytes + offset, batch->bytes + at, ring->results[i]);
+      appended(batch, offset, ring->results[i]);
+    }
+    int came = batch->count - from;
+    int wanted = came == asked ? 2 * loop->read_ahead : came + 1 > asked >> 1 ? came + 1 : asked >> 1;
+    loop->read_ahead = wanted < 2 ? 2 : wanted > RING_CAPACITY ? RING_CAPACITY : wanted;
+    if (came < asked) break;
+  }
+}
+
+static void send_tun_batched(struct loop *loop) {
+  struct batch *batch = &loop->batch;
+  struct ring *ring = loop->ring;
+  int slots[BATCH_CAPACITY];
+  int queued = 0;
+  for (int i = 0; i < batch->count; i++) {
+    if (batch->action[i] != ACTION_DELIVER) continue;
+    slots[queued++] = i;
+    ring_prepare(ring, IORING_OP_WRITE, loop->ports.tun, batch->bytes + batch->offset[i], batch->length[i]);
+  }
+  ring_submit(ring);
+  for (int k = 0; k < queued; k++) {
+    if (ring->results[k] == batch->length[slots[k]]) loop->delivered++;
   }
 }
 
@@ -157,12 +204,14 @@ static void send_raw(struct loop *loop) {
 static int step(struct loop *loop, enum stage stage) {
   struct batch *batch = &loop->batch;
   batch->count = 0;
-  if (stage == STAGE_FORWARD) receive_tun(loop);
+  if (stage == STAGE_FORWARD && loop->ring != NULL) receive_tun_batched(loop);
+  else if (stage == STAGE_FORWARD) receive_tun(loop);
   else receive_gue(loop);
   if (batch->count == 0) return 0;
   if (stage == STAGE_FORWARD) forwarder_process(loop->state, &loop->counters, batch);
   else redirector_process(loop->state, &loop->counters, batch);
-  send_tun(loop);
+  if (loop->ring != NULL) send_tun_batched(loop);
+  else send_tun(loop);
   send_raw(loop);
   return batch->count;
 }
@@ -194,14 +243,16 @@ static int open_raw(uint32_t dip) {
  * Moves packets for `duration` seconds: `out` receives the seconds it took, the packets sent to the underlay and
  * those delivered to the TUN. Returns 0, or the error number when the raw socket cannot be opened.
  */
-int twin_loop(const struct state *state, int tun, int gue, int wake, int slot_size, int max_packet, double duration,
-              double out[3]) {
+static int run(const struct state *state, int tun, int gue, int wake, int slot_size, int max_packet, double duration,
+               double out[3], struct ring *ring) {
   int raw = open_raw(state->dip);
   if (raw < 0) return errno;
   struct loop *loop = calloc(1, sizeof *loop);
   loop->state = state;
   loop->ports = (struct ports){.tun = tun, .gue = gue, .raw = raw, .wake = wake};
   loop->max_packet = max_packet;
+  loop->ring = ring;
+  loop->read_ahead = 2;
   loop->batch.slot_size = slot_size;
   loop->batch.bytes = calloc(BATCH_CAPACITY, slot_size);
   vector_init(&loop->receive);
@@ -222,4 +273,20 @@ int twin_loop(const struct state *state, int tun, int gue, int wake, int slot_si
   free(loop);
   close(raw);
   return 0;
+}
+
+int twin_loop(const struct state *state, int tun, int gue, int wake, int slot_size, int max_packet, double duration,
+              double out[3]) {
+  return run(state, tun, gue, wake, slot_size, max_packet, duration, out, NULL);
+}
+
+/* The same, with the TUN's packets in batches through an io_uring. */
+int twin_loop_batched(const struct state *state, int tun, int gue, int wake, int slot_size, int max_packet,
+                      double duration, double out[3]) {
+  struct ring ring;
+  int failed = ring_open(&ring);
+  if (failed != 0) return failed;
+  failed = run(state, tun, gue, wake, slot_size, max_packet, duration, out, &ring);
+  ring_close(&ring);
+  return failed;
 }
