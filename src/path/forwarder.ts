@@ -8,8 +8,10 @@ import { KeyOutcome, type PathCounters, Stage } from './counters.js';
 import { Delivery } from './delivery.js';
 import { ENCAPSULATION_BASE, encapsulate, entropyPort, HOP_LENGTH } from './encapsulate.js';
 import { FlowKeys, NO_KEY } from './flow-keys.js';
+import { Foresight } from './foresight.js';
 import { FragmentTrail } from './fragment-trail.js';
 import { Owner, PENDING } from './owner.js';
+import { Postponed } from './postponed.js';
 import type { SocketLookup } from './sockets.js';
 import { OwnerRule, type PathState } from './state.js';
 import { ACTION_OF, Action, Verdict } from './verdict.js';
@@ -47,6 +49,10 @@ export class Forwarder {
   private readonly copies: IcmpCopies;
   private readonly owner: Owner;
   private readonly fragments: FragmentTrail;
+  private readonly foresight: Foresight;
+  private readonly postponed: Postponed;
+  /** 0 while packets that were postponed are judged again. */
+  private postpones = 1;
   private readonly delivery = new Delivery();
   /** Length of each packet as it came: what is counted. */
   private readonly entered: Int32Array;
@@ -61,6 +67,8 @@ export class Forwarder {
     this.owner = new Owner(sockets, capacity);
     this.copies = new IcmpCopies(capacity);
     this.fragments = new FragmentTrail(capacity);
+    this.foresight = new Foresight(capacity);
+    this.postponed = new Postponed(capacity);
     this.entered = new Int32Array(capacity);
   }
 
@@ -73,15 +81,18 @@ export class Forwarder {
 
   /** Decides every packet of the batch: sets verdict, action and next hop, and wraps what is to be sent. */
   process(batch: PacketBatch): void {
-    const { state, owner, fragments } = this;
+    const { state, owner, fragments, postponed } = this;
     const count = batch.count;
     owner.begin();
     fragments.begin();
+    postponed.begin();
     this.copies.begin();
+    if (state.vips.isLarge === 1) this.foresight.look(state, batch, 0);
     for (let i = 0; i < count; i++) {
       this.entered[i] = batch.length[i];
       this.conclude(batch, i, this.judge(state, batch, i));
     }
+    if (postponed.count !== 0) this.concludePostponed(state, batch);
     owner.resolve();
     const pending = owner.queries.count;
     for (let q = 0; q < pending; q++) {
@@ -142,6 +153,13 @@ export class Forwarder {
       this.counters.addKey(index, KEY_OUTCOME.Fallback);
     }
     const bucket = (hash & trafficset.mask) << 1;
+    const verdictAway = kind === PACKET_CLASS.FlowError ? VERDICT.ForwardIcmpError : VERDICT.Forward;
+    // What has left traces elsewhere (a fragment, a counter) is judged at once: it could not be judged a second time.
+    const isPlain = kind < PACKET_CLASS.Icmp && (keys.named | keys.fellBack) === 0;
+    if (trafficset.isLarge === 1 && this.postpones === 1 && isPlain) {
+      this.postponed.add(i, bucket, length, classifier.packet.version, verdictAway);
+      return WAITS;
+    }
     const first = trafficset.slots[bucket] | 0;
     if (first === 0) return VERDICT.DropEmptyBucket;
     const second = trafficset.twoSlots === 1 ? trafficset.slots[bucket + 1] | 0 : 0;
@@ -156,17 +174,26 @@ export class Forwarder {
       if (verdict !== VERDICT.Redirect) return verdict;
       return wrap(state, batch, i, length, packet.version, second, second, 1, verdict);
     }
-    return wrap(
-      state,
-      batch,
-      i,
-      length,
-      packet.version,
-      first,
-      second,
-      0,
-      kind === PACKET_CLASS.FlowError ? VERDICT.ForwardIcmpError : VERDICT.Forward,
-    );
+    return wrap(state, batch, i, length, packet.version, first, second, 0, verdictAway);
+  }
+
+  /** Of packets whose rows were fetched together: what is for another server is wrapped, what is ours judged again. */
+  private concludePostponed(state: PathState, batch: PacketBatch): void {
+    const { postponed } = this;
+    postponed.fetch(state, batch);
+    this.postpones = 0;
+    for (let p = 0; p < postponed.count; p++) {
+      const i = postponed.slot[p];
+      const first = postponed.first[p];
+      if (first === 0 || first === state.self) {
+        this.conclude(batch, i, this.judge(state, batch, i));
+        continue;
+      }
+      const second = postponed.second[p];
+      const { length, version, verdict } = postponed;
+      this.conclude(batch, i, wrap(state, batch, i, length[p], version[p], first, second, 0, verdict[p]));
+    }
+    this.postpones = 1;
   }
 
   private refuse(index: number, code: number): number {

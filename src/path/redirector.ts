@@ -15,6 +15,7 @@ import { Classifier, PacketClass } from './classify.js';
 import { KeyOutcome, type PathCounters, Stage } from './counters.js';
 import { Delivery } from './delivery.js';
 import { FlowKeys, NO_KEY } from './flow-keys.js';
+import { Foresight } from './foresight.js';
 import { FragmentTrail } from './fragment-trail.js';
 import { Owner, PENDING } from './owner.js';
 import type { SocketLookup } from './sockets.js';
@@ -67,6 +68,7 @@ export class Redirector {
   now = 1;
   private readonly owner: Owner;
   private readonly fragments: FragmentTrail;
+  private readonly foresight: Foresight;
   private readonly delivery = new Delivery();
   /** Where in the arena each packet's inner packet begins and ends. */
   private readonly innerOffset: Int32Array;
@@ -81,6 +83,7 @@ export class Redirector {
   ) {
     this.owner = new Owner(sockets, capacity);
     this.fragments = new FragmentTrail(capacity);
+    this.foresight = new Foresight(capacity);
     this.innerOffset = new Int32Array(capacity);
     this.innerEnd = new Int32Array(capacity);
   }
@@ -98,6 +101,7 @@ export class Redirector {
     const count = batch.count;
     owner.begin();
     fragments.begin();
+    if (state.vips.isLarge === 1) this.foresight.look(state, batch, 1);
     for (let i = 0; i < count; i++) {
       const verdict = this.judge(state, batch, i);
       const { trafficset } = this.classifier;

@@ -13,6 +13,9 @@ const TCP = IP_PROTOCOL_TCP;
 const UDP = IP_PROTOCOL_UDP;
 const ESP = IP_PROTOCOL_ESP;
 
+/** Interval tables that take more than this many bytes are mostly in no cache that is near. */
+const LARGE = 1 << 18;
+
 /**
  * Finds the trafficset of a destination: asked once per packet.
  *
@@ -21,6 +24,8 @@ const ESP = IP_PROTOCOL_ESP;
  * picks a cell of about one interval, a binary search does the rest), and in its service the segment of the port.
  */
 export class VipMatcher {
+  /** 1 when {@link fetch4} and {@link fetch6} pay. */
+  readonly isLarge: number;
   private readonly vips: SharedVips;
   private readonly cells4: Int32Array;
   private readonly low4: number;
@@ -49,6 +54,8 @@ export class VipMatcher {
   private constructor(vips: SharedVips) {
     const { ipv4, ipv6, services } = vips;
     this.vips = vips;
+    const bytes = [ipv4, ipv6].map(({ cells, starts }) => cells.byteLength + starts.byteLength);
+    this.isLarge = Math.max(...bytes) >= LARGE ? 1 : 0;
     this.cells4 = ipv4.cells;
     this.low4 = ipv4.low;
     this.span4 = ipv4.span;
@@ -89,6 +96,38 @@ export class VipMatcher {
     return this.vips;
   }
 
+  /** Where an address's lookup begins: an index into `cells` of its family, or -1 when it is surely no VIP. */
+  cell4(address: number): number {
+    const distance = ((address | 0) - this.low4) >>> 0;
+    return distance > this.span4 >>> 0 ? MISS : distance >>> this.shift4;
+  }
+
+  /** The same for IPv6. @param data holds the address, network order; @param offset where */
+  cell6(data: DataView, offset: number): number {
+    const distance = this.distance6(
+      data.getUint32(offset),
+      data.getUint32(offset + 4),
+      data.getUint32(offset + 8),
+      data.getUint32(offset + 12),
+    );
+    return distance > this.span6 >>> 0 ? MISS : distance >>> this.shift6;
+  }
+
+  /**
+   * Reads what the lookups of some addresses will read, all of them together: what is in no cache comes many times
+   * faster so than one lookup after the other. Changes nothing.
+   *
+   * @param cells as {@link cell4} told, overwritten; @param count of them
+   * @returns a number of no meaning, so that the reading is not left out
+   */
+  fetch4(cells: Int32Array, count: number): number {
+    return fetch(this.cells4, this.starts4, this.services4, 1, cells, count);
+  }
+
+  fetch6(cells: Int32Array, count: number): number {
+    return fetch(this.cells6, this.starts6, this.services6, 4, cells, count);
+  }
+
   /**
    * @param address destination, host order
    * @param protocol IP protocol number
@@ -126,7 +165,21 @@ export class VipMatcher {
       ((word2 & this.stemMask2) ^ this.stem2);
     if (offStem !== 0) return MISS;
     const word3 = data.getUint32(offset + 12);
-    // The 32 bits behind the stem tell the cell.
+    const distance = this.distance6(word0, word1, word2, word3);
+    if (distance > this.span6 >>> 0) return MISS;
+    const cell = distance >>> this.shift6;
+    let low = this.cells6[cell];
+    let high = this.cells6[cell + 1];
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (this.startsBy6(middle, word0, word1, word2, word3)) low = middle;
+      else high = middle - 1;
+    }
+    return this.pick(this.services6[low], protocol, port);
+  }
+
+  /** How far the address is behind the lowest VIP: the 32 bits behind the stem tell. */
+  private distance6(word0: number, word1: number, word2: number, word3: number): number {
     const shift = this.stemLength & 31;
     let window = word3;
     let next = 0;
@@ -141,18 +194,7 @@ export class VipMatcher {
       next = word3;
     }
     // Two shifts, as a shift by 32 would be one by 0.
-    window = (window << shift) | ((next >>> 1) >>> (31 - shift));
-    const distance = (window - this.low6) >>> 0;
-    if (distance > this.span6 >>> 0) return MISS;
-    const cell = distance >>> this.shift6;
-    let low = this.cells6[cell];
-    let high = this.cells6[cell + 1];
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if (this.startsBy6(middle, word0, word1, word2, word3)) low = middle;
-      else high = middle - 1;
-    }
-    return this.pick(this.services6[low], protocol, port);
+    return (((window << shift) | ((next >>> 1) >>> (31 - shift))) - this.low6) >>> 0;
   }
 
   /** Whether IPv6 interval `interval` starts at or before the address. */
@@ -181,4 +223,24 @@ export class VipMatcher {
     }
     return this.segmentTrafficset[low];
   }
+}
+
+/** One short loop for each table: the fewer instructions between two reads, the more of them are under way. */
+function fetch(
+  table: Int32Array,
+  starts: Uint32Array,
+  services: Int32Array,
+  wordsPerStart: number,
+  cells: Int32Array,
+  count: number,
+): number {
+  let sum = 0;
+  for (let i = 0; i < count; i++) sum ^= table[cells[i]];
+  for (let i = 0; i < count; i++) {
+    // Mostly a cell has an interval or two: the search looks at the one in the middle first.
+    cells[i] = (table[cells[i]] + table[cells[i] + 1] + 1) >>> 1;
+  }
+  for (let i = 0; i < count; i++) sum ^= starts[wordsPerStart * cells[i]];
+  for (let i = 0; i < count; i++) sum ^= services[cells[i]];
+  return sum | 0;
 }

@@ -10,6 +10,7 @@ import { benchLargePlan, benchPlan } from './plan.js';
 import { benchPublish } from './publish.js';
 import { benchReplay, benchReplayMemory } from './replay.js';
 import type { Row } from './report.js';
+import { runScale, SCALE_CASES } from './scale.js';
 import { simulationRows } from './simulation.js';
 import { benchTcp } from './tcp.js';
 import type { NativePrograms } from './twin.js';
@@ -24,6 +25,7 @@ const QUICK_CASES: readonly string[] = [
   'accept-ipv4',
   'accept-syn-ipv4',
   'redirect-ipv4',
+  'scale-forward-ipv4',
   'dissect-wireguard-clientid',
   'dissect-quic-cid-plaintext',
   'capture-read-pcapng-64',
@@ -49,6 +51,13 @@ export const BENCHMARKS: readonly Benchmark[] = [
     ...unlessQuick(name),
     run: async ({ library }: NativePrograms, quick: boolean) => [
       await runMemory({ name, library, options: { rounds: quick ? 31 : 301, passes: 50 } }),
+    ],
+  })),
+  ...SCALE_CASES.map(({ name }) => ({
+    name,
+    ...unlessQuick(name),
+    run: async ({ library }: NativePrograms, quick: boolean) => [
+      await runScale({ name, library, rounds: quick ? 31 : 101 }),
     ],
   })),
   ...DISSECTOR_CASES.map(({ name }) => ({

@@ -44,6 +44,20 @@ export function checkTwin(library: string, count: number): { packets: number; ve
   return { packets, verdicts: verdicts.size };
 }
 
+/** Packets of all kinds for one stage of the node at `dip`, and the sockets that half of their flows have there. */
+export function oddPackets(
+  dip: number,
+  stage: Stage,
+  count: number,
+): { packets: Uint8Array[]; sockets: ListedSocket[] } {
+  const random = new Random(1);
+  const flows = Array.from({ length: 512 }, () => flow(random));
+  return {
+    sockets: flows.filter((_, index) => index % 2 === 0).map(socketOf),
+    packets: Array.from({ length: count }, () => input(random, flows, dip, stage)),
+  };
+}
+
 function compare(
   library: string,
   dip: number,

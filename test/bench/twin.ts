@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import koffi from 'koffi';
 import type { Stage } from '../../src/path/counters.js';
+import type { Flows } from './flows.js';
 
 /** The native twin (see native/): compiling it, loading it, calling it. */
 
@@ -91,6 +92,14 @@ export class Twin {
     return this.functions.round(this.handle, passes) / (passes * this.packets);
   }
 
+  /**
+   * Processes one packet each of `count` flows, in the slots of the first batch that {@link fill} made; nanoseconds
+   * per packet.
+   */
+  stream(flows: Flows, first: number, count: number): number {
+    return this.functions.stream(this.handle, flows.native, first, count) / count;
+  }
+
   /** What the last pass made of packet `index`. */
   outcome(index: number): Outcome {
     const bytes = Buffer.alloc(65_536);
@@ -122,6 +131,18 @@ export class Twin {
   }
 }
 
+koffi.struct('flows', {
+  model: 'uint8_t *',
+  count: 'uint32_t',
+  length: 'int32_t',
+  source_at: 'int32_t',
+  destination_at: 'int32_t',
+  ports_at: 'int32_t',
+  words: 'int32_t',
+  destinations: 'uint32_t *',
+  destination_count: 'uint32_t',
+});
+
 function bind(library: string) {
   const native = koffi.load(library);
   return {
@@ -132,6 +153,7 @@ function bind(library: string) {
       'void twin_fill(void *twin, const uint8_t *packets, const int32_t *lengths, int count, int slot_size, bool redirect)',
     ),
     round: native.func('double twin_round(void *twin, int passes)'),
+    stream: native.func('double twin_stream(void *twin, const flows *flows, uint32_t first, int count)'),
     packet: native.func(
       'int twin_packet(void *twin, int index, uint8_t *out, int32_t *verdict, int32_t *trafficset, uint32_t *next_hop)',
     ),

@@ -40,10 +40,15 @@ const TRAFFICSETS: readonly TrafficsetConfig[] = [
 }));
 
 /** Every bucket has two different servers, so that every wrapped packet carries a hop. */
-export function buildTable(trafficset: string, version: number, seed: number): ForwardingTable {
+export function buildTable(
+  trafficset: string,
+  version: number,
+  seed: number,
+  buckets = BUCKETS,
+): ForwardingTable {
   const random = new Random(seed);
-  const slots = newSlots(BUCKETS);
-  for (let bucket = 0; bucket < BUCKETS; bucket++) {
+  const slots = newSlots(buckets);
+  for (let bucket = 0; bucket < buckets; bucket++) {
     const first = random.below(SERVERS.length);
     const second = (first + 1 + random.below(SERVERS.length - 1)) % SERVERS.length;
     slots[2 * bucket] = SERVERS[first];
