@@ -60,9 +60,12 @@ export class PathCounters {
 
   /** @param trafficset index, or -1 for none; @param length of the packet as it came, in bytes */
   add(stage: Stage, trafficset: number, verdict: number, length: number): void {
-    const cell = (stage * (this.trafficsets + 1) + trafficset + 1) * VERDICTS_PER_ROW + verdict;
-    this.cells[2 * cell] += 1;
-    this.cells[2 * cell + 1] += length;
+    // In int32, so that no step is checked for overflow.
+    const row = Math.imul(stage, this.trafficsets + 1) + trafficset + 1;
+    const at = (Math.imul(row, VERDICTS_PER_ROW) + verdict) << 1;
+    const { cells } = this;
+    cells[at] += 1;
+    cells[at + 1] += length;
   }
 
   /** @param outcome a {@link KeyOutcome}, for drops plus the number of the reason */

@@ -18,6 +18,8 @@ const TCP = IP_PROTOCOL_TCP;
 const SYN = TCP_SYN;
 const WORDS = TUPLE_WORDS;
 const BY_SESSIONS = OwnerRule.Sessions;
+/** Beyond the TCP flags. */
+const MARK_QUOTED = 0x100;
 
 /**
  * The redirector's decision, shared by both stages: is this packet taken in here, or does it belong to the second
@@ -28,8 +30,8 @@ const BY_SESSIONS = OwnerRule.Sessions;
 export class Owner {
   readonly queries: SocketQueries;
   private readonly sequence: Int32Array;
-  private readonly tcpFlags: Uint8Array;
-  private readonly quoted: Uint8Array;
+  /** TCP flags, and MARK_QUOTED for a flow that an ICMP error quotes, which has none. */
+  private readonly marks: Uint16Array;
   /** Slot of the batch that each query is for. */
   readonly slot: Int32Array;
   private readonly syn = new SocketQueries(1);
@@ -43,8 +45,7 @@ export class Owner {
   ) {
     this.queries = new SocketQueries(capacity);
     this.sequence = new Int32Array(capacity);
-    this.tcpFlags = new Uint8Array(capacity);
-    this.quoted = new Uint8Array(capacity);
+    this.marks = new Uint16Array(capacity);
     this.slot = new Int32Array(capacity);
     this.completed = new Int32Array(capacity);
   }
@@ -76,22 +77,59 @@ export class Owner {
       if (goesOn && isSession === 0) return VERDICT.Redirect;
       if (isSession === 1 && flow.quoted === 0) return VERDICT.AcceptSession;
     }
-    if (flow.protocol === TCP && (flow.tcpFlags & SYN) !== 0) {
+    return this.decideBySockets(
+      flow.data,
+      flow.version,
+      flow.protocol,
+      flow.destinationOffset,
+      flow.sourceOffset,
+      flow.ports,
+      flow.tcpFlags,
+      flow.sequence,
+      flow.quoted,
+      goesOn && isSession === 0,
+      nextHop === self,
+      slot,
+      forwardSyn,
+    );
+  }
+
+  /**
+   * {@link decide}, when sessions have no say, of a flow whose fields are here one by one.
+   * @param local where the VIP lies in `data`; @param remote where the client's address does
+   * @param ports as in `Flow.ports`
+   * @param goesOn whether there is a next hop besides this server; @param isSelf whether this server is the next hop
+   */
+  decideBySockets(
+    data: DataView,
+    version: number,
+    protocol: number,
+    local: number,
+    remote: number,
+    ports: number,
+    tcpFlags: number,
+    sequence: number,
+    quoted: number,
+    goesOn: boolean,
+    isSelf: boolean,
+    slot: number,
+    forwardSyn: number,
+  ): number {
+    if (protocol === TCP && (tcpFlags & SYN) !== 0) {
       if (goesOn && forwardSyn === 1) return VERDICT.Redirect;
-      writeQuery(this.syn, 0, flow);
-      this.sockets.synAccepted(this.syn, 0, flow.sequence);
+      writeQuery(this.syn, 0, data, version, protocol, local, remote, ports);
+      this.sockets.synAccepted(this.syn, 0, sequence);
       return VERDICT.AcceptSyn;
     }
-    if (!goesOn || isSession === 1) {
-      if (flow.quoted === 1) return VERDICT.AcceptIcmpError;
-      return nextHop === self ? VERDICT.AcceptSelf : VERDICT.AcceptLastHop;
+    if (!goesOn) {
+      if (quoted === 1) return VERDICT.AcceptIcmpError;
+      return isSelf ? VERDICT.AcceptSelf : VERDICT.AcceptLastHop;
     }
 
     const index = this.queries.count++;
-    writeQuery(this.queries, index, flow);
-    this.sequence[index] = flow.sequence;
-    this.tcpFlags[index] = flow.tcpFlags;
-    this.quoted[index] = flow.quoted;
+    writeQuery(this.queries, index, data, version, protocol, local, remote, ports);
+    this.sequence[index] = sequence;
+    this.marks[index] = quoted === 1 ? MARK_QUOTED : tcpFlags;
     this.slot[index] = slot;
     return WAITS;
   }
@@ -105,14 +143,14 @@ export class Owner {
   verdictOf(index: number): number {
     const state = this.queries.state[index];
     if (state === SOCKET_STATE.Established) {
-      return this.quoted[index] === 1 ? VERDICT.AcceptIcmpError : VERDICT.AcceptEstablished;
+      return this.marks[index] === MARK_QUOTED ? VERDICT.AcceptIcmpError : VERDICT.AcceptEstablished;
     }
     if (state === SOCKET_STATE.None) return VERDICT.Redirect;
     if (state === SOCKET_STATE.Failed) return VERDICT.DropLookupFailed;
     // Only a listener here. A bare ACK may still be ours, when the listener answered the SYN with a cookie.
     if (
       this.queries.protocol[index] === TCP &&
-      (this.tcpFlags[index] & (TCP_ACK | TCP_FIN | TCP_RST | TCP_SYN)) === TCP_ACK &&
+      (this.marks[index] & (TCP_ACK | TCP_FIN | TCP_RST | TCP_SYN)) === TCP_ACK &&
       this.sockets.completesCookie(this.queries, index, this.sequence[index])
     ) {
       this.completed[this.completedCount++] = index;
@@ -123,7 +161,7 @@ export class Owner {
   }
 
   private wasCompleted(index: number): boolean {
-    if (this.quoted[index] === 1) return false;
+    if (this.marks[index] === MARK_QUOTED) return false;
     for (let i = 0; i < this.completedCount; i++) {
       if (sameQuery(this.queries, this.completed[i], this.queries, index)) return true;
     }
@@ -131,20 +169,28 @@ export class Owner {
   }
 }
 
-/** Writes the flow's tuple; the destination (the VIP) is the local side. */
-function writeQuery(queries: SocketQueries, index: number, flow: Flow): void {
+/** Writes a flow's tuple; the destination (the VIP) is the local side. */
+function writeQuery(
+  queries: SocketQueries,
+  index: number,
+  data: DataView,
+  version: number,
+  protocol: number,
+  localAt: number,
+  remoteAt: number,
+  ports: number,
+): void {
   const { words } = queries;
-  const { data, version } = flow;
-  const local = flow.destinationOffset & OFFSETS;
-  const remote = flow.sourceOffset & OFFSETS;
-  const at = index * WORDS;
+  const local = localAt & OFFSETS;
+  const remote = remoteAt & OFFSETS;
+  const at = (index * WORDS) & OFFSETS;
   const before = queries.version[index];
   queries.version[index] = version;
-  queries.protocol[index] = flow.protocol;
+  queries.protocol[index] = protocol;
   // Words are little-endian, read and written, so that the bytes stay in the packet's order.
   words[at] = data.getInt32(local, true);
   words[at + 4] = data.getInt32(remote, true);
-  words[at + 8] = exchangePorts(flow.ports);
+  words[at + 8] = exchangePorts(ports);
   if (version === 6) {
     words[at + 1] = data.getInt32(local + 4, true);
     words[at + 2] = data.getInt32(local + 8, true);

@@ -88,6 +88,8 @@ export class ReplayServer {
       forwarder: new Forwarder(this.state, uncounted, observer, 1),
       redirector: new Redirector(this.state, uncounted, observer, 1),
     };
+    this.stages.redirector.explains = 1;
+    this.trial.redirector.explains = 1;
   }
 }
 

@@ -1,5 +1,6 @@
 import { hashTuple } from '../../src/io/tuple.js';
 import { type SocketLookup, SocketQueries, SocketState, TUPLE_WORDS } from '../../src/path/sockets.js';
+import { OFFSET_BITS } from '../../src/wire/ip.js';
 
 /** A socket that the lookup shall find. */
 export interface ListedSocket {
@@ -12,24 +13,27 @@ export interface ListedSocket {
 }
 
 /** Words per entry (one cache line): tuple 9, then these. */
-const STRIDE = 16;
+const STRIDE_BITS = 4;
+const STRIDE = 1 << STRIDE_BITS;
 const VERSION = TUPLE_WORDS;
 const PROTOCOL = TUPLE_WORDS + 1;
 const SOCKET_STATE = SocketState;
 const WORDS = TUPLE_WORDS;
+const OFFSETS = OFFSET_BITS;
 
 /**
  * A fixed set of connected sockets in an open-addressing table: what a lookup costs without a kernel. `ListedSockets`
  * of the io room is for replay and makes strings. The native twin has the same table (native/sockets.h).
  */
 export class SocketSet implements SocketLookup {
-  private readonly mask: number;
+  /** Of the first word of an entry. */
+  private readonly wordMask: number;
   private readonly entries: Int32Array;
 
   constructor(sockets: readonly ListedSocket[]) {
     let size = 16;
     while (size < 2 * sockets.length) size *= 2;
-    this.mask = size - 1;
+    this.wordMask = (size - 1) * STRIDE;
     this.entries = new Int32Array(size * STRIDE);
     const query = new SocketQueries(1);
     for (const { version, protocol, tuple } of sockets) {
@@ -55,10 +59,11 @@ export class SocketSet implements SocketLookup {
 
   /** Where the socket's entry is, or the free one where it would be. */
   private slot(queries: SocketQueries, index: number): number {
-    const { entries, mask } = this;
-    let at = (hashTuple(queries, index, queries.protocol[index]) & mask) * STRIDE;
-    while (entries[at + VERSION] !== 0 && !holds(entries, at, queries, index))
-      at = (at + STRIDE) & (mask * STRIDE + STRIDE - 1);
+    const { entries, wordMask } = this;
+    let at = (hashTuple(queries, index, queries.protocol[index]) << STRIDE_BITS) & wordMask & OFFSETS;
+    while (entries[at + VERSION] !== 0 && !holds(entries, at, queries, index)) {
+      at = (at + STRIDE) & wordMask & OFFSETS;
+    }
     return at;
   }
 
