@@ -1,6 +1,6 @@
 /**
- * How many packets to ask a source for with one call, where asking for more than there are costs something too (an
- * empty read costs a seventh of a call): one more than came last time, so that the answer tells when the source is
+ * How many packets to ask a source for with one call, where asking for more than there are costs something too (how
+ * much has not been measured): one more than came last time, so that the answer tells when the source is
  * empty; twice as many after an answer that left none wanting; and after a burst half as many each time.
  */
 export class ReadAhead {

@@ -125,7 +125,7 @@ export class TrainReceiver implements PacketSource {
           received.errors++;
         } else {
           const payload = batch.payloadOffset(batch.count);
-          batch.bytes.copyWithin(payload, from + done, from + done + length);
+          batch.arena.copy(payload, from + done, length);
           const offset = payload - OUTER_SIZE;
           writeOuter(batch.data, offset, OUTER_SIZE + length, source, sourcePort, dip, port);
           batch.append(offset, OUTER_SIZE + length);

@@ -21,7 +21,12 @@ export interface NodeConfig extends ClusterConfig {
   readonly dipNumber: number;
   /** Where packets for the VIPs arrive. */
   readonly interface: string;
-  readonly tun: { readonly name: string; readonly mtu: number; readonly offload: 'auto' | 'off' };
+  readonly tun: {
+    readonly name: string;
+    readonly mtu: number;
+    readonly offload: 'auto' | 'off';
+    readonly batch: 'auto' | 'off';
+  };
   readonly workers: number;
   readonly steering: 'tc' | 'policy';
   readonly failureMode: 'closed' | 'open';
@@ -50,6 +55,7 @@ const nodeShape = strictShape({
     name: DEVICE_NAME.default('lb0'),
     mtu: z.int().min(1280).max(65535).default(9000),
     offload: z.enum(['auto', 'off']).default('off'),
+    batch: z.enum(['auto', 'off']).default('auto'),
   }).prefault({}),
   workers: z.int().min(1).max(64).default(1),
   steering: z.enum(['tc', 'policy']).default('tc'),

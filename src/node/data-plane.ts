@@ -20,6 +20,8 @@ const SOCKET_CACHE_ENTRIES = 65_536;
 export interface DataPlaneOptions {
   readonly workers: number;
   readonly tun: string;
+  /** Whether the TUN is to be read and written many packets at a time, where the kernel can. */
+  readonly tunBatch: 'auto' | 'off';
   readonly maxPacket: number;
   readonly sender: 'mmsg' | 'raw-socket';
   /** Whether super-packets and trains are to be used where the kernel has them. */
@@ -56,7 +58,7 @@ export class DataPlane {
   private stopping = false;
   private mainSender: PacketSink | null = null;
   private mainBatch: PacketBatch | null = null;
-  private found: OffloadFound = { offload: 'off', reason: '' };
+  private found: OffloadFound = { offload: 'off', reason: '', tunCalls: 'single', tunCallsReason: '' };
 
   private constructor(
     private path: PathConfig,
@@ -87,6 +89,7 @@ export class DataPlane {
     const wake = WakeEvent.create();
     const init: WorkerInit = {
       tun: this.options.tun,
+      tunBatch: this.options.tunBatch,
       maxPacket: this.options.maxPacket,
       path: this.path,
       counters: counters.memory,

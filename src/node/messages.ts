@@ -9,6 +9,8 @@ import type { OffloadFound } from './ports.js';
 
 export interface WorkerInit {
   readonly tun: string;
+  /** Whether the TUN is to be read and written many packets at a time, where the kernel can. */
+  readonly tunBatch: 'auto' | 'off';
   /** Largest packet the TUN carries, in bytes. */
   readonly maxPacket: number;
   readonly path: PathConfig;

@@ -26,6 +26,8 @@ export interface MetricsSource {
   underlaySent(): PortTotals;
   /** What the ports carry in super-packets and trains. */
   offload(): string;
+  /** `batched` or `single`. */
+  tunCalls(): string;
   tables(): readonly TableGauge[];
   sessions(): readonly SessionGauge[];
   /** By index, as the counters have them. */
@@ -196,6 +198,16 @@ export class NodeMetrics {
       collect: () => {
         offload.reset();
         offload.set({ offload: source.offload() }, 1);
+      },
+    });
+    const tunCalls = new Gauge({
+      name: 'twohop_tun_calls',
+      help: 'How the TUN is read and written: many packets per system call (batched), or one (single); always 1',
+      labelNames: ['calls'],
+      registers,
+      collect: () => {
+        tunCalls.reset();
+        tunCalls.set({ calls: source.tunCalls() }, 1);
       },
     });
     const tooBig = new Counter({

@@ -110,6 +110,7 @@ export class TwohopNode {
       counters: () => feed.plane?.counters ?? [],
       status: () => feed.plane?.status ?? [],
       offload: () => feed.plane?.offload.offload ?? 'off',
+      tunCalls: () => feed.plane?.offload.tunCalls ?? 'single',
       underlaySent: () => feed.plane?.underlaySent ?? { packets: 0, bytes: 0, errors: 0, tooBig: 0 },
       tables: () => feed.tables.gauges(feed.taken),
       sessions: () => feed.sessions.sizes(),

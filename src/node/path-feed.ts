@@ -103,6 +103,7 @@ export class PathFeed {
     this.workers = await DataPlane.start(path, {
       workers: config.workers,
       tun: config.tun.name,
+      tunBatch: config.tun.batch,
       maxPacket: config.tun.mtu,
       sender: config.sender,
       offload: config.tun.offload,

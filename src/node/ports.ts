@@ -1,5 +1,6 @@
 import type { PacketSink, PacketSource } from '../io/port.js';
 import { RawSender } from '../io/raw.js';
+import { RingTunPort } from '../io/ring-tun.js';
 import { SuperTunPort } from '../io/super-tun.js';
 import { SystemError } from '../io/system-error.js';
 import { OFFLOAD_EXTRA, TrainReceiver } from '../io/train-receiver.js';
@@ -16,6 +17,10 @@ export interface OffloadFound {
   readonly offload: 'off' | 'tcp' | 'tcp+udp';
   /** Why not more, in words; empty where nothing is missing. */
   readonly reason: string;
+  /** Packets per system call on the TUN: many, through io_uring, or one (one super-packet, with offload). */
+  readonly tunCalls: 'batched' | 'single';
+  /** Why single, in words; empty where nothing is missing. */
+  readonly tunCallsReason: string;
 }
 
 export interface OpenPorts {
@@ -31,7 +36,7 @@ export interface OpenPorts {
 /** With offload a system call brings up to 45 packets of 1500 bytes: two or three super-packets to a batch. */
 const OFFLOAD_CAPACITY = 2 * BATCH_CAPACITY;
 
-type PortInit = Pick<WorkerInit, 'tun' | 'maxPacket' | 'path' | 'sender' | 'offload'>;
+type PortInit = Pick<WorkerInit, 'tun' | 'tunBatch' | 'maxPacket' | 'path' | 'sender' | 'offload'>;
 
 /**
  * Opens a worker's ports: with super-packets and trains where the kernel has all of them and nobody said no, one
@@ -70,6 +75,8 @@ function openOffload(init: PortInit): OpenPorts {
           tun.offload === 'tcp+udp'
             ? ''
             : 'this kernel has no UDP segmentation on TUN devices (Linux 6.2 has)',
+        tunCalls: 'single',
+        tunCallsReason: 'offload brings super-packets, one per call',
       },
       batch: { capacity: OFFLOAD_CAPACITY, maxPacket: largestPacket(init), extra: OFFLOAD_EXTRA },
     };
@@ -80,7 +87,7 @@ function openOffload(init: PortInit): OpenPorts {
 }
 
 function openPlain(init: PortInit, post: (message: FromWorker) => void, reason: string): OpenPorts {
-  const tun = TunPort.open({ name: init.tun, multiQueue: true, mtu: init.maxPacket });
+  const { tun, ...calls } = openTun(init);
   const gue = GueReceiver.open({ dip: init.path.dip, port: init.path.port, reusePort: true });
   const underlay =
     init.sender === 'mmsg' ? RawSender.open({ sourceDip: init.path.dip }) : new RemoteSender(post);
@@ -88,9 +95,26 @@ function openPlain(init: PortInit, post: (message: FromWorker) => void, reason: 
     tun,
     gue,
     underlay,
-    offload: { offload: 'off', reason },
+    offload: { offload: 'off', reason, ...calls },
     batch: { capacity: BATCH_CAPACITY, maxPacket: largestPacket(init) },
   };
+}
+
+/** Many packets per system call where the kernel can and nobody said no. */
+function openTun(
+  init: PortInit,
+): { readonly tun: RingTunPort | TunPort } & Pick<OffloadFound, 'tunCalls' | 'tunCallsReason'> {
+  const options = { name: init.tun, multiQueue: true, mtu: init.maxPacket };
+  if (init.tunBatch === 'off') {
+    return { tun: TunPort.open(options), tunCalls: 'single', tunCallsReason: '' };
+  }
+  try {
+    return { tun: RingTunPort.open(options), tunCalls: 'batched', tunCallsReason: '' };
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    // What is wrong with the device is wrong for the plain port too, and that says so.
+    return { tun: TunPort.open(options), tunCalls: 'single', tunCallsReason: error.message };
+  }
 }
 
 function largestPacket(init: PortInit): number {

@@ -1,3 +1,5 @@
+import { type Arena, PlainArena, VectorArena } from './arena.js';
+
 /**
  * A batch of packets: one arena of fixed slots, and parallel arrays that say where in its slot each packet lies
  * and what was decided about it. Made once, filled and emptied for ever; nothing is allocated per packet.
@@ -26,7 +28,9 @@ export class PacketBatch {
   readonly slotSize: number;
   /** Largest payload a slot can hold. */
   readonly maxPacket: number;
-  /** The arena. A Buffer outside V8's heap pool: its address is stable and may be handed to system calls. */
+  /** With vector instructions where super-packets are cut and joined, so where there are `extra` bytes. */
+  readonly arena: Arena;
+  /** The arena's: its address is stable and may be handed to system calls. */
   readonly bytes: Buffer;
   readonly data: DataView;
   /** Where in the arena the bytes behind the slots begin, and how many there are. */
@@ -56,8 +60,9 @@ export class PacketBatch {
     this.slotSize = 64 * (lines | 1);
     this.extra = options.extra ?? 0;
     this.extraOffset = this.capacity * this.slotSize;
-    this.bytes = Buffer.allocUnsafeSlow(this.extraOffset + this.extra);
-    this.bytes.fill(0);
+    const size = this.extraOffset + this.extra;
+    this.arena = this.extra > 0 ? new VectorArena(size) : new PlainArena(size);
+    this.bytes = this.arena.bytes;
     this.data = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
     this.offset = new Int32Array(this.capacity);
     this.length = new Int32Array(this.capacity);

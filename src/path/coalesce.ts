@@ -88,7 +88,7 @@ export class Coalescer {
     this.count = 1;
     this.length = length;
     this.open = false;
-    const headers = mergeableHeaders(data, offset, length);
+    const headers = mergeableHeaders(batch, offset, length);
     if (headers === 0) return;
     this.headers = headers;
     this.gsoSize = length - headers;
@@ -141,11 +141,11 @@ export class Coalescer {
       if (data.getUint16(transport + 14) !== data.getUint16(from + 14)) return false;
       if (data.getUint16(transport + 18) !== data.getUint16(from + 18)) return false;
       if (!sameWords(data, transport + TCP_BASE, from + TCP_BASE, headers - network - TCP_BASE)) return false;
-      if (mergeableHeaders(data, offset, length) !== headers) return false;
+      if (mergeableHeaders(batch, offset, length) !== headers) return false;
       this.flags |= flags;
       this.sequence = (this.sequence + size) | 0;
       if ((flags & LAST_ONLY) !== 0) this.open = false;
-    } else if (mergeableHeaders(data, offset, length) !== headers) return false;
+    } else if (mergeableHeaders(batch, offset, length) !== headers) return false;
     this.slots[this.count++] = i;
     this.length += size;
     this.identification = (this.identification + 1) & 0xffff;
@@ -199,7 +199,7 @@ export class Coalescer {
  * checksums.
  * @returns bytes of its IP and transport headers, or 0
  */
-function mergeableHeaders(data: DataView, offset: number, length: number): number {
+function mergeableHeaders({ data, arena }: PacketBatch, offset: number, length: number): number {
   if (length < IPV4 + UDP_BASE) return 0;
   const first = data.getUint8(offset);
   let network = IPV4;
@@ -236,7 +236,7 @@ function mergeableHeaders(data: DataView, offset: number, length: number): numbe
   } else {
     return 0;
   }
-  if (fold(sumBytes(data, transport, covered, sum + protocol + covered)) !== 0xffff) return 0;
+  if (fold(arena.sum(transport, covered) + sum + protocol + covered) !== 0xffff) return 0;
   return network + headers;
 }
 

@@ -84,7 +84,7 @@ export class Segmenter {
     if ((flags & NEEDS_CHECKSUM) !== 0) {
       const field = packet + start + data.getUint16(from + VNET_AT_CHECKSUM_OFFSET, true);
       if (field + 2 > end) return false;
-      if (kind === NONE) completeChecksum(data, packet + start, field, end);
+      if (kind === NONE) completeChecksum(batch, packet + start, field, end);
     }
     if (kind !== NONE) {
       if ((flags & NEEDS_CHECKSUM) === 0) return false;
@@ -147,13 +147,13 @@ export class Segmenter {
     const offset = batch.payloadOffset(batch.count);
     // What is longer than a slot is cut off, and its length field gives it away: as a plain TUN does it.
     const kept = Math.min(length, batch.maxPacket);
-    batch.bytes.copyWithin(offset, this.packet, this.packet + kept);
+    batch.arena.copy(offset, this.packet, kept);
     batch.append(offset, kept);
     this.at = this.end;
   }
 
   private segment(batch: PacketBatch): void {
-    const { data, bytes } = batch;
+    const { data, arena } = batch;
     const { packet, payload, transport, at, gsoSize } = this;
     const left = this.end - at;
     const size = Math.min(left, gsoSize);
@@ -163,8 +163,8 @@ export class Segmenter {
     const kept = Math.min(size, room);
     this.at = at + size;
     if (kept < 0) return;
-    bytes.copyWithin(offset, packet, payload);
-    bytes.copyWithin(offset + headers, at, at + kept);
+    arena.copy(offset, packet, headers);
+    const payloadSum = arena.copy(offset + headers, at, kept);
 
     const length = headers + size;
     if (this.version === 4) {
@@ -179,7 +179,6 @@ export class Segmenter {
 
     const header = offset + transport - packet;
     const datagram = payload - transport + size;
-    const payloadSum = fold(sumBytes(data, offset + headers, kept));
     if (this.kind === UDP_L4) {
       data.setUint16(header + 4, datagram);
       const checksum = ~fold(this.transportSum + 2 * datagram + payloadSum) & 0xffff;
@@ -200,8 +199,8 @@ export class Segmenter {
 }
 
 /** The field holds the pseudo-header's sum: it is summed up with the rest and replaced by the whole checksum. */
-function completeChecksum(data: DataView, start: number, field: number, end: number): void {
-  const checksum = ~fold(sumBytes(data, start, end - start)) & 0xffff;
+function completeChecksum({ data, arena }: PacketBatch, start: number, field: number, end: number): void {
+  const checksum = ~arena.sum(start, end - start) & 0xffff;
   // Only UDP cares, for which 0 means that there is none; to the others 0xffff is the same number.
   data.setUint16(field, checksum === 0 ? 0xffff : checksum);
 }

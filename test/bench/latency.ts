@@ -30,7 +30,7 @@ export interface LatencyOptions {
 
 /** @throws when the child fails; it says why on standard error */
 export function benchLatency(programs: NativePrograms, quick: boolean): Row[] {
-  const options: LatencyOptions = { programs, rounds: quick ? 3 : 11, seconds: 0.3 };
+  const options: LatencyOptions = { programs, rounds: quick ? 3 : 9, seconds: 0.25 };
   const rounds = runEnclosed<LatencyRound[]>(CHILD, options, 'the latency benchmark');
   return (['offload', 'plain'] as const).flatMap((mode) =>
     (['p50', 'p99'] as const).map((percentile) => rowOf(rounds, mode, percentile)),

@@ -5,9 +5,8 @@ import { WEB_PORT } from './workload.js';
 
 /** Runs in namespaces made for it, itself the client: bulk TCP to VIPs whose sites take turns; see site.ts. */
 
-/** Of a turn: the connections' slow start. And before the first one: the optimising compiler's. */
+/** Seconds of a turn that are not counted: the connections' slow start. */
 const SLOW_START = 0.2;
-const WARM_UP = 1;
 const MODES: readonly SiteMode[] = ['native', 'plain', 'offload', 'kernel'];
 
 /** Bytes from the client to a site's server, for so many seconds after a warm-up. */
@@ -42,7 +41,11 @@ async function main(options: TcpOptions): Promise<void> {
       for (const mode of MODES) {
         const site = await Site.open({ mode, mtu, library });
         await site.serve([stream, 'sink', String(WEB_PORT)]);
-        transfer(options, site, 1, WARM_UP);
+        if (mode === 'plain' || mode === 'offload') {
+          for (const flows of options.flows) {
+            transfer(options, site, flows, options.warmUp / options.flows.length);
+          }
+        }
         sites[mode] = site;
       }
       for (const flows of options.flows) {

@@ -58,6 +58,7 @@ function run(spec: PlaneSpec): void {
       maxPacket: spec.mtu,
       path: config,
       sender: 'mmsg',
+      tunBatch: 'auto',
       offload: spec.mode === 'offload' ? 'auto' : 'off',
     },
     () => {},

@@ -44,7 +44,7 @@ describe('node configuration', () => {
       dip: '10.0.2.1',
       dipNumber: 0x0a000201,
       interface: 'eth0',
-      tun: { name: 'lb0', mtu: 9000, offload: 'off' },
+      tun: { name: 'lb0', mtu: 9000, offload: 'off', batch: 'auto' },
       workers: 1,
       steering: 'tc',
       failureMode: 'closed',

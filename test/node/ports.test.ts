@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { libc } from '../../src/io/libc.js';
 import { openPorts } from '../../src/node/ports.js';
@@ -11,7 +12,10 @@ const SOL_UDP = 17;
 const UDP_GRO = 104;
 const SOL_PACKET = 263;
 const PACKET_VNET_HDR = 15;
+const IO_URING_SETUP = 425;
+const EPERM = 1;
 const EINVAL = 22;
+const ENOSYS = 38;
 const ENOPROTOOPT = 92;
 
 describePrivileged('the ports of a data plane', ['root', 'tun', 'namespaces', 'ip'], () => {
@@ -25,16 +29,20 @@ describePrivileged('the ports of a data plane', ['root', 'tun', 'namespaces', 'i
   });
 
   /** Opens and closes them, with what was found. */
-  function found(offload: 'auto' | 'off', sender: 'mmsg' | 'raw-socket' = 'mmsg') {
+  function found(
+    offload: 'auto' | 'off',
+    sender: 'mmsg' | 'raw-socket' = 'mmsg',
+    tunBatch: 'auto' | 'off' = 'auto',
+  ) {
     const path = { ...pathConfig(0x0a090101), port: 6080 };
-    const ports = openPorts({ tun: 'lb-ports', maxPacket: 1500, path, sender, offload }, () => {});
+    const ports = openPorts({ tun: 'lb-ports', maxPacket: 1500, path, sender, offload, tunBatch }, () => {});
     for (const port of [ports.tun, ports.gue, ports.underlay]) port.close();
     return ports;
   }
 
   /** A kernel that answers -1 and this error where `refused` says so. */
   function refuse(
-    call: 'ioctl' | 'setsockopt',
+    call: 'ioctl' | 'setsockopt' | 'syscall',
     errno: number,
     refused: (...words: number[]) => boolean,
   ): void {
@@ -51,7 +59,7 @@ describePrivileged('the ports of a data plane', ['root', 'tun', 'namespaces', 'i
 
   it('carry super-packets where the kernel has all of it, and more of them at once', () => {
     const ports = found('auto');
-    expect(ports.offload).toEqual({ offload: 'tcp+udp', reason: '' });
+    expect(ports.offload).toMatchObject({ offload: 'tcp+udp', reason: '', tunCalls: 'single' });
     expect(ports.batch.capacity).toBe(128);
   });
 
@@ -61,7 +69,7 @@ describePrivileged('the ports of a data plane', ['root', 'tun', 'namespaces', 'i
       EINVAL,
       (_fd, request, argument) => request === TUNSETOFFLOAD && (argument & TUN_F_USO) !== 0,
     );
-    expect(found('auto').offload).toEqual({
+    expect(found('auto').offload).toMatchObject({
       offload: 'tcp',
       reason: expect.stringContaining('no UDP segmentation on TUN devices'),
     });
@@ -88,9 +96,12 @@ describePrivileged('the ports of a data plane', ['root', 'tun', 'namespaces', 'i
     ],
   ])('are plain ones where the kernel refuses %s, which the reason names', (what, withhold) => {
     const before = ip('-o link show');
+    const descriptors = readdirSync('/proc/self/fd').length;
     withhold();
     const ports = found('auto');
-    expect(ports.offload).toEqual({ offload: 'off', reason: expect.stringContaining(what) });
+    // A GUE socket left open would go on getting its share of the packets.
+    expect(readdirSync('/proc/self/fd').length).toBe(descriptors);
+    expect(ports.offload).toMatchObject({ offload: 'off', reason: expect.stringContaining(what) });
     expect(ports.batch.capacity).toBe(64);
     expect(ports.batch.extra ?? 0).toBe(0);
     // Neither try left the device behind.
@@ -98,15 +109,37 @@ describePrivileged('the ports of a data plane', ['root', 'tun', 'namespaces', 'i
   });
 
   it('are plain ones without a reason where nobody asked for offload, and with one where the sender has none', () => {
-    expect(found('off').offload).toEqual({ offload: 'off', reason: '' });
+    expect(found('off').offload).toMatchObject({ offload: 'off', reason: '' });
     expect(found('auto', 'raw-socket').offload.reason).toBe('sender: raw-socket sends single packets');
+  });
+
+  it('read and write the TUN many packets at a time, unless they are not to', () => {
+    expect(found('off').offload).toMatchObject({ tunCalls: 'batched', tunCallsReason: '' });
+    expect(found('off', 'mmsg', 'off').offload).toMatchObject({ tunCalls: 'single', tunCallsReason: '' });
+  });
+
+  it.each([
+    [ENOSYS, 'no io_uring'],
+    [EPERM, 'forbidden'],
+    [EINVAL, 'too old'],
+  ])('take one packet at a time where io_uring answers errno %i, and say why', (errno, why) => {
+    const descriptors = readdirSync('/proc/self/fd').length;
+    refuse('syscall', errno, (number) => number === IO_URING_SETUP);
+    expect(found('off').offload).toMatchObject({
+      tunCalls: 'single',
+      tunCallsReason: expect.stringContaining(why),
+    });
+    expect(readdirSync('/proc/self/fd').length).toBe(descriptors);
   });
 
   it('fail where plain ones cannot be opened either', () => {
     refuse('setsockopt', ENOPROTOOPT, (_fd, level) => level === SOL_UDP);
     const path = { ...pathConfig(0x0a090163), port: 6080 };
     expect(() =>
-      openPorts({ tun: 'lb-ports', maxPacket: 1500, path, sender: 'mmsg', offload: 'auto' }, () => {}),
+      openPorts(
+        { tun: 'lb-ports', maxPacket: 1500, path, sender: 'mmsg', offload: 'auto', tunBatch: 'auto' },
+        () => {},
+      ),
     ).toThrow(/EADDRNOTAVAIL/);
   });
 });
