@@ -2,6 +2,7 @@ import { READ_CASES, runCapture, WRITE_CASES } from './captures.js';
 import { benchConnections, missingForConnections } from './connections.js';
 import { DISSECTOR_CASES, runDissector } from './dissectors.js';
 import { benchDistribution, missingForDistribution } from './distribution.js';
+import { benchHash } from './hash.js';
 import { benchHeap } from './heap.js';
 import { benchIo, missingForIo } from './io.js';
 import { benchLatency } from './latency.js';
@@ -67,6 +68,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
       await runDissector({ name, rounds: quick ? 31 : 301 }),
     ],
   })),
+  { name: 'hash', run: ({ library }, quick) => benchHash(library, quick ? 31 : 301) },
   { name: 'heap', run: async (_programs, quick) => [await benchHeap(quick ? 2 : 3)] },
   { name: 'plan', run: (_programs, quick) => benchPlan(quick) },
   { name: 'plan-10000', notQuick: 'takes 5 s', run: (_programs, quick) => benchLargePlan(quick) },

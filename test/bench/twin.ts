@@ -9,7 +9,16 @@ import type { Flows } from './flows.js';
 
 /** The native twin (see native/): compiling it, loading it, calling it. */
 
-const SOURCES = ['path.c', 'sockets.c', 'state.c', 'twin.c', 'loops.c', 'ring.c', 'capture.c'];
+const SOURCES = [
+  'path.c',
+  'sockets.c',
+  'state.c',
+  'twin.c',
+  'loops.c',
+  'ring.c',
+  'capture.c',
+  'hash-round.c',
+];
 const GENERATOR_SOURCES = ['generator.c'];
 const FLAGS = ['-O2', '-Wall', '-Wextra', '-Werror'];
 
