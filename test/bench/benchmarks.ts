@@ -7,6 +7,7 @@ import { benchHeap } from './heap.js';
 import { benchIo, missingForIo } from './io.js';
 import { benchLatency } from './latency.js';
 import { MEMORY_CASES, runMemory } from './memory.js';
+import { benchPace } from './pace.js';
 import { benchLargePlan, benchPlan } from './plan.js';
 import { benchPublish } from './publish.js';
 import { benchReplay, benchReplayMemory } from './replay.js';
@@ -107,6 +108,16 @@ export const BENCHMARKS: readonly Benchmark[] = [
     missing: missingForConnections,
     run: (programs, quick) => benchConnections(programs, quick),
   },
+  ...(['scale-tun', 'lookups'] as const).map((which) => ({
+    name: which,
+    missing: missingForIo,
+    run: (programs: NativePrograms, quick: boolean) =>
+      benchPace({
+        which,
+        programs,
+        ...(quick ? { rounds: 11, milliseconds: 40 } : { rounds: 51, milliseconds: 100 }),
+      }),
+  })),
   {
     name: 'tun',
     missing: missingForIo,

@@ -1,6 +1,5 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -19,6 +18,7 @@ import { PathState } from '../../src/path/state.js';
 import { formatIpv4 } from '../../src/table/address.js';
 import { encodeBlob } from './blob.js';
 import type { IoOptions } from './io.js';
+import { ended, ip, MTU, PEER, setUpUnderlay, TUN, tunDrops, writePackets } from './io-network.js';
 import { buildPacket, type PacketFields, Random } from './packets.js';
 import type { Row } from './report.js';
 import { type ListedSocket, SocketSet } from './socket-set.js';
@@ -33,15 +33,10 @@ import { BYSTANDER, GUE_PORT, pathConfig, SERVERS, socketOf, webPacket, wrapFor 
  */
 
 const MIN_RATIO = 0.85;
-const TUN = 'lb0';
 const FLOWS = 4096;
-const MTU = 1500;
 const OUTER_SIZE = 28;
 /** Turns that are the optimising compiler's. */
 const WARM_UP = 10;
-/** Another server's address, here so that the generator may send from it. */
-const PEER = SERVERS[1];
-
 interface Case {
   readonly name: string;
   readonly direction: 'forward' | 'accept';
@@ -79,24 +74,6 @@ async function main(options: IoOptions): Promise<void> {
   }
 }
 
-function ip(...words: readonly string[]): void {
-  execFileSync('ip', words, { stdio: ['ignore', 'ignore', 'inherit'] });
-}
-
-function setUpUnderlay(): void {
-  ip('link', 'set', 'lo', 'up');
-  ip('addr', 'add', `${formatIpv4(PEER)}/32`, 'dev', 'lo');
-  ip('link', 'add', 'u0', 'mtu', String(MTU), 'type', 'veth', 'peer', 'name', 'u1', 'mtu', String(MTU));
-  ip('addr', 'add', `${formatIpv4(BYSTANDER)}/16`, 'dev', 'u0');
-  ip('addr', 'add', `${formatIpv4(SERVERS[0])}/32`, 'dev', 'u0');
-  ip('link', 'set', 'u0', 'up');
-  ip('link', 'set', 'u1', 'up');
-  for (const server of SERVERS) {
-    if (server === PEER || server === SERVERS[0]) continue;
-    ip('neigh', 'add', formatIpv4(server), 'lladdr', '02:00:00:00:00:99', 'dev', 'u0', 'nud', 'permanent');
-  }
-}
-
 async function runCase(which: Case, options: IoOptions, file: string): Promise<Row> {
   const random = new Random(23);
   const flows = Array.from({ length: FLOWS }, (): PacketFields => webPacket(random, 4, which.length));
@@ -107,7 +84,7 @@ async function runCase(which: Case, options: IoOptions, file: string): Promise<R
     const packet = buildPacket(fields);
     return forward ? packet : wrapFor(dip, packet, random).subarray(OUTER_SIZE);
   });
-  writeFileSync(file, Buffer.concat(packets.flatMap((packet) => [lengthWord(packet), packet])));
+  writePackets(file, packets);
 
   const plane = new BothPlanes(options, which.batched, dip, forward ? [] : flows.map(socketOf));
   const target = forward
@@ -117,23 +94,12 @@ async function runCase(which: Case, options: IoOptions, file: string): Promise<R
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   try {
-    await Promise.race([setTimeout(200), failure(generator)]);
+    await Promise.race([setTimeout(200), ended(generator)]);
     return measure(which, plane, options.rounds);
   } finally {
     generator.kill('SIGKILL');
     plane.close();
   }
-}
-
-function lengthWord(packet: Uint8Array): Uint8Array {
-  const word = Buffer.alloc(4);
-  word.writeUInt32LE(packet.length);
-  return word;
-}
-
-async function failure(child: ChildProcess): Promise<never> {
-  const [code] = await once(child, 'exit');
-  throw new Error(`the packet generator ended with ${code}`);
 }
 
 function measure(which: Case, plane: BothPlanes, rounds: number): Row {
@@ -253,14 +219,6 @@ class BothPlanes {
     this.underlay.close();
     this.wake.close();
   }
-}
-
-/** Packets that the TUN's queue had no room for: the twelfth number of its line. */
-function tunDrops(): number {
-  const line = readFileSync('/proc/self/net/dev', 'utf8')
-    .split('\n')
-    .find((text) => text.trimStart().startsWith(`${TUN}:`));
-  return Number(line?.split(/[\s:]+/).filter(Boolean)[12] ?? 0);
 }
 
 await main(JSON.parse(process.argv[2]) as IoOptions);

@@ -22,12 +22,12 @@ import { BYSTANDER, buildTable, GUE_PORT, pathConfig, SERVERS } from './workload
  * What size costs in memory: two million flows over 100,000 VIP ranges and 1,048,576 buckets. Flows come in random
  * order, so that nearly every packet needs rows of the tables that no cache near has. Told beside, for both
  * implementations: what is left of their pace with a thousand flows, one range of each family and 4096 buckets. What is
- * left of a node's pace says `scale-tun.ts`.
+ * left of a node's pace says `scale-tun` (pace.ts).
  */
 
 const MAX_RATIO = 1.6;
-const LARGE = { flows: 2_000_000, ranges: 100_000, buckets: 1_048_576 } as const;
-const SMALL = { flows: 1024, ranges: 2, buckets: 4096 } as const;
+export const LARGE = { flows: 2_000_000, ranges: 100_000, buckets: 1_048_576 } as const;
+export const SMALL = { flows: 1024, ranges: 2, buckets: 4096 } as const;
 /** Packets per round and side. */
 const PER_ROUND = 65_536;
 const WARM_UP = 20;
@@ -169,7 +169,7 @@ class Side {
   }
 }
 
-function configOf(dip: number, { ranges, buckets }: Size): { config: PathConfig; prefixes: Prefix[] } {
+export function configOf(dip: number, { ranges, buckets }: Size): { config: PathConfig; prefixes: Prefix[] } {
   const texts = ranges === SMALL.ranges ? ['192.0.2.0/24', '2001:db8:100::/64'] : manyRanges(ranges);
   const prefixes = texts.map(parsePrefix);
   const trafficset: TrafficsetConfig = {
@@ -201,7 +201,11 @@ function bytesOf({ ipv4, ipv6, services }: SharedVips): number {
   return arrays.reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
-function flowsOf({ version, length, verdict }: ScaleCase, ranges: readonly Prefix[], count: number): Flows {
+export function flowsOf(
+  { version, length, verdict }: ScaleCase,
+  ranges: readonly Prefix[],
+  count: number,
+): Flows {
   const inner = buildPacket({
     version,
     protocol: TCP,

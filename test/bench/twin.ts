@@ -34,6 +34,8 @@ export interface NativePrograms {
   readonly stream: string;
   /** Small requests and answers over TCP. */
   readonly pingpong: string;
+  /** Holds many connections. */
+  readonly connections: string;
 }
 
 /** Compiles the twin into a temporary directory that is removed when the process ends. */
@@ -44,11 +46,13 @@ export function compileNative(): NativePrograms {
   const generator = join(directory, 'generator');
   const stream = join(directory, 'stream');
   const pingpong = join(directory, 'pingpong');
+  const connections = join(directory, 'connections');
   compile(['-shared', '-fPIC', '-o', library], SOURCES);
   compile(['-o', generator], GENERATOR_SOURCES);
   compile(['-o', stream], ['stream.c']);
   compile(['-o', pingpong], ['pingpong.c']);
-  return { library, generator, stream, pingpong };
+  compile(['-o', connections], ['connections.c']);
+  return { library, generator, stream, pingpong, connections };
 }
 
 function compile(output: readonly string[], sources: readonly string[]): void {

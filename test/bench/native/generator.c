@@ -1,7 +1,9 @@
 /*
  * Sends packets as fast as it can, over and over, until it is killed or its parent dies.
  *
- *   generator tun NAME FILE              IP packets out of the interface NAME, past routing and queueing disciplines
+ *   generator tun NAME FILE [FLOWS]      IP packets out of the interface NAME, past routing and queueing disciplines;
+ *                                        with FLOWS, packets have other sources in each pass over FILE, until so many
+ *                                        flows have been sent
  *   generator udp SOURCE DEST PORT FILE  UDP payloads from address SOURCE to DEST:PORT
  *
  * FILE holds the packets, each behind its length as a 32-bit little-endian number. UDP payloads have one length: they
@@ -106,26 +108,40 @@ static int open_udp(const char *source, const char *destination, int port) {
   return fd;
 }
 
+/* Writes the number of the pass into the middle of each source address. */
+static void change_sources(int count, int pass) {
+  for (int i = 0; i < count; i++) {
+    uint8_t *packet = vectors[i].iov_base;
+    packet[packet[0] >> 4 == 6 ? 21 : 13] = pass;
+  }
+}
+
 int main(int argc, char **argv) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   int fd;
   int count;
-  if (argc == 4 && strcmp(argv[1], "tun") == 0) {
+  int flows = 0;
+  if ((argc == 4 || argc == 5) && strcmp(argv[1], "tun") == 0) {
     count = load(argv[3]);
     fd = open_tun(argv[2], count);
+    if (argc == 5) flows = atoi(argv[4]);
   } else if (argc == 6 && strcmp(argv[1], "udp") == 0) {
     count = load(argv[5]);
     fd = open_udp(argv[2], argv[3], atoi(argv[4]));
     count = join(count);
   } else {
-    fprintf(stderr, "usage: generator tun NAME FILE | generator udp SOURCE DEST PORT FILE\n");
+    fprintf(stderr, "usage: generator tun NAME FILE [FLOWS] | generator udp SOURCE DEST PORT FILE\n");
     return 2;
   }
-  for (int at = 0;;) {
+  for (int at = 0, pass = 0;;) {
     int burst = count - at < BURST ? count - at : BURST;
     int sent = sendmmsg(fd, messages + at, burst, 0);
     /* What the other end has no room for is skipped: it is meant to be flooded. */
     at += sent > 0 ? sent : 1;
-    if (at >= count) at = 0;
+    if (at < count) continue;
+    at = 0;
+    if (flows <= count) continue;
+    pass = (pass + 1) % (flows / count);
+    change_sources(count, pass);
   }
 }
