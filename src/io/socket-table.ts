@@ -18,7 +18,8 @@ const FOUND = SocketState.Established + 1;
 export const ABSENT = -1;
 
 /**
- * Answers to TCP lookups, by tuple: direct-mapped, of fixed size, a newer flow in the place of an older. Sockets that
+ * Answers to TCP lookups, by tuple: two places for each, of fixed size, a newer flow in the place of the older of two.
+ * With one place each, ten thousand flows in 65,536 entries would make every seventh share its own. Sockets that
  * were found can also be reached by their cookies, to be forgotten when they end. Entries are named by position.
  */
 export class SocketTable {
@@ -39,10 +40,10 @@ export class SocketTable {
 
   /** @returns the position of the query's entry, or {@link ABSENT} when there is none or it has expired */
   find(queries: SocketQueries, index: number, hash: number, now: number): number {
-    const { words } = this;
     const at = (hash & this.mask) * STRIDE;
-    if (words[at + KIND] === EMPTY || ((words[at + EXPIRY] - now) | 0) <= 0) return ABSENT;
-    return this.holds(at, queries, index) ? at : ABSENT;
+    if (this.holds(at, queries, index)) return this.isValid(at, now) ? at : ABSENT;
+    const other = ((hash ^ 1) & this.mask) * STRIDE;
+    return this.holds(other, queries, index) && this.isValid(other, now) ? other : ABSENT;
   }
 
   /** Whether the entry has not been voided. */
@@ -70,7 +71,7 @@ export class SocketTable {
     expiry: number,
   ): number {
     const { words } = this;
-    const at = (hash & this.mask) * STRIDE;
+    const at = this.placeFor(queries, index, hash);
     if (words[at + KIND] !== EMPTY && !this.holds(at, queries, index)) this.counters.evictions++;
     for (let word = 0; word < TUPLE_WORDS; word++) {
       words[at + word] = queries.words[index * TUPLE_WORDS + word];
@@ -108,6 +109,23 @@ export class SocketTable {
     }
   }
 
+  /** The place that a tuple has already: it must never have both. Otherwise the free one, or the older one. */
+  private placeFor(queries: SocketQueries, index: number, hash: number): number {
+    const { words } = this;
+    const first = (hash & this.mask) * STRIDE;
+    if (this.holds(first, queries, index)) return first;
+    const second = ((hash ^ 1) & this.mask) * STRIDE;
+    if (this.holds(second, queries, index)) return second;
+    if (words[first + KIND] === EMPTY) return first;
+    if (words[second + KIND] === EMPTY) return second;
+    return ((words[first + EXPIRY] - words[second + EXPIRY]) | 0) <= 0 ? first : second;
+  }
+
+  private isValid(at: number, now: number): boolean {
+    return this.words[at + KIND] !== EMPTY && ((this.words[at + EXPIRY] - now) | 0) > 0;
+  }
+
+  /** Whether the tuple has this place, or had it when it was voided. */
   private holds(at: number, queries: SocketQueries, index: number): boolean {
     const { words } = this;
     return (

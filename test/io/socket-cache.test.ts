@@ -226,6 +226,20 @@ describe('a batch', () => {
     expect(states[299]).toBe(Established);
   });
 
+  it('has two places for each flow, and gives up the older one for a third', () => {
+    const { cache, kernel, time } = world({ entries: 2 });
+    for (const number of [1, 2, 1, 2]) {
+      statesOf(cache, flow(number));
+      time.now += 1;
+    }
+    expect(kernel.asked).toBe(2);
+    statesOf(cache, flow(3));
+    statesOf(cache, flow(2));
+    expect(kernel.asked).toBe(3);
+    statesOf(cache, flow(1));
+    expect(kernel.asked).toBe(4);
+  });
+
   it('tells flows apart that differ in one field', () => {
     const { cache, kernel } = world({ entries: 1 });
     const flows = [
