@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { destination, pino, stdTimeFunctions } from 'pino';
 import { AdminServer } from '../admin/server.js';
 import { loadNodeConfig, type NodeConfig } from '../node/config.js';
-import { widenInlining } from '../node/engine.js';
+import { standBehindDataPlane, widenInlining } from '../node/engine.js';
 import { AppliedNetwork } from '../node/network.js';
 import { planDevice, planSteering, printSteps, printUndo } from '../node/network-setup.js';
 import { TwohopNode } from '../node/node.js';
@@ -172,6 +172,8 @@ async function run(read: () => NodeConfig, store: Store | null, options: NodeCom
   process.on('SIGHUP', () => void started.then((node) => node.reload()));
   try {
     await started;
+    // The package `raw-socket` sends on this thread.
+    if (config.sender !== 'raw-socket') standBehindDataPlane();
   } catch (error) {
     fail(error, ExitCode.Failed);
     process.exit();

@@ -15,17 +15,16 @@ export function widenInlining(): void {
   setFlagsFromString('--min-inlining-frequency=0');
 }
 
-/** Nice value of data-plane threads. */
-const DATA_PLANE_PRIORITY = -10;
+/** Nice value of a node's main thread: a third of the weight of a thread at 0. */
+const BEHIND = 5;
 
 /**
- * Puts the calling thread before the others of this server, where that is permitted: packets do not wait until the
- * main thread has read a table. On Linux a priority belongs to a thread, and 0 means the one that asks.
+ * Puts the calling thread behind the others of this server, once the data-plane threads are started: packets do not
+ * wait until the main thread has read a table. It is not the data plane that is put before the others: a thread that
+ * is preferred takes the processor from the services and the senders for every packet, instead of finding a batch
+ * when its turn comes, which costs half of the new connections per second (native-notes/performance.md). On Linux a
+ * priority belongs to a thread, 0 means the one that asks, and nobody needs a right to have less of it.
  */
-export function preferThisThread(): void {
-  try {
-    setPriority(0, DATA_PLANE_PRIORITY);
-  } catch {
-    // Without the right to it (CAP_SYS_NICE) the thread is one among equals.
-  }
+export function standBehindDataPlane(): void {
+  setPriority(0, BEHIND);
 }

@@ -7,7 +7,6 @@ import { Redirector } from '../path/redirector.js';
 import { PathState } from '../path/state.js';
 import { ForwardingTable } from '../table/forwarding-table.js';
 import { DataPlaneLoop } from './data-plane-loop.js';
-import { preferThisThread } from './engine.js';
 import type { FromWorker, ToWorker, WorkerInit } from './messages.js';
 import { openPorts } from './ports.js';
 import { STATUS_INDEX, WorkerStatus } from './worker-status.js';
@@ -22,7 +21,6 @@ import { STATUS_INDEX, WorkerStatus } from './worker-status.js';
 const POLL_MS = 100;
 
 function main(init: WorkerInit, port: NonNullable<typeof parentPort>): void {
-  preferThisThread();
   const { values } = new WorkerStatus(init.status);
   const post = (message: FromWorker) => port.postMessage(message);
 

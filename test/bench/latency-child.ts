@@ -7,7 +7,7 @@ import { WEB_PORT } from './workload.js';
 const MODES = ['kernel', 'plain', 'offload'] as const;
 const MTU = 1500;
 /** Seconds before the first turn: the optimising compiler's. */
-const WARM_UP = 1;
+const WARM_UP = 2;
 
 function ask(options: LatencyOptions, site: Site, seconds: number): LatencySample {
   const words = ['ask', site.vip, String(WEB_PORT), String(seconds)];

@@ -4,7 +4,6 @@ import { newCounters } from '../../src/io/counters.js';
 import { Poller, WakeEvent } from '../../src/io/poller.js';
 import type { PacketSink, PacketSource } from '../../src/io/port.js';
 import { DataPlaneLoop } from '../../src/node/data-plane-loop.js';
-import { preferThisThread } from '../../src/node/engine.js';
 import type { ToWorker } from '../../src/node/messages.js';
 import { BATCH_CAPACITY, type PacketBatch } from '../../src/path/batch.js';
 import { PathCounters } from '../../src/path/counters.js';
@@ -71,7 +70,6 @@ class EndlessSource implements PacketSource, PacketSink {
 const noSource: PacketSource = { fd: -1, received: newCounters(), receive: () => 0, close: () => {} };
 
 function main(init: PublishInit, port: NonNullable<typeof parentPort>): void {
-  preferThisThread();
   const gauges = new Gauges(init.gauges);
   const wake = new WakeEvent(init.wakeFd);
   const poller = new Poller([wake.fd]);

@@ -6,6 +6,7 @@ import { describePrivileged } from '../privileged.js';
 
 interface Life {
   readonly up: unknown;
+  readonly precedence: unknown;
   readonly refused: unknown;
   readonly newTable: unknown;
   readonly reloaded: unknown;
@@ -33,6 +34,7 @@ describePrivileged('a node', ['root', 'tun', 'namespaces', 'ip', 'tc', 'curl', '
   ])('lives and fails closed: steering by %s, sender %s, workers %s', { timeout: 120_000 }, (...args) => {
     const seen = life(...args);
     expect(seen.up).toEqual(['s1', 's1']);
+    expect(seen.precedence).toEqual([args[1] === 'raw-socket' ? 0 : 5, 0]);
     expect(seen.refused).toEqual([
       ['empty', 's1', 10],
       ['truncated', 's1', 10],
