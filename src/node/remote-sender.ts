@@ -1,3 +1,4 @@
+import { newCounters } from '../io/counters.js';
 import type { PacketSink, PortCounters } from '../io/port.js';
 import type { PacketBatch } from '../path/batch.js';
 import type { Action } from '../path/verdict.js';
@@ -10,7 +11,7 @@ import type { FromWorker } from './messages.js';
 export class RemoteSender implements PacketSink {
   /** The main thread counts those. */
   readonly tooBig = 0;
-  readonly sent: PortCounters = { packets: 0, bytes: 0, calls: 0, errors: 0 };
+  readonly sent: PortCounters = newCounters();
 
   constructor(private readonly post: (message: FromWorker) => void) {}
 
