@@ -8,6 +8,7 @@ import type { LineChart } from '../chart/chart.js';
 import { lineChartSvg } from '../chart/svg.js';
 import { lineChartText } from '../chart/terminal.js';
 import { serverName } from '../testbed/addresses.js';
+import type { NodeSettings } from '../testbed/cluster-file.js';
 import type { Picture } from '../testbed/control/picture.js';
 import { type DemoEvent, type DemoOutcome, runDemo } from '../testbed/demo.js';
 import { DEFAULT_NAME } from '../testbed/state.js';
@@ -15,7 +16,7 @@ import { DEFAULT_SUITE, SUITES, suiteNamed } from '../testbed/suites/index.js';
 import type { Suite } from '../testbed/suites/suite.js';
 import { colors } from './colors.js';
 import { pictureLines } from './demo-picture.js';
-import { addNodeOptions, count, type NodeOptions, nodeSettingsOf } from './testbed-common.js';
+import { addNodeOptions, count, nodeSettingsOf } from './testbed-common.js';
 
 /** With more, a step might find by chance that none of its connections is on the server it is about. */
 const MOST_SERVERS = 8;
@@ -50,7 +51,7 @@ Examples:
     .action((suite: string, options: DemoCommandOptions) => demo(suiteNamed(suite), options));
 }
 
-interface DemoCommandOptions extends NodeOptions {
+interface DemoCommandOptions extends NodeSettings {
   readonly servers: number;
   readonly keep?: boolean;
   readonly chart: string;

@@ -15,9 +15,6 @@ export function count(most: number, least = 1): (text: string) => number {
 /** More would only share the few processors of one machine. */
 const MOST_WORKERS = 8;
 
-/** What {@link addNodeOptions} adds. */
-export type NodeOptions = NodeSettings;
-
 /**
  * Adds the options that say how the nodes of a data center run.
  * @param note to what the description of the failure mode says
@@ -47,6 +44,6 @@ export function addNodeOptions(command: Command, note = ''): Command {
 }
 
 /** The node settings among a command's options. */
-export function nodeSettingsOf({ failureMode, workers, offload }: NodeOptions): NodeSettings {
+export function nodeSettingsOf({ failureMode, workers, offload }: NodeSettings): NodeSettings {
   return { failureMode, workers, offload };
 }

@@ -1,10 +1,11 @@
 import Table from 'cli-table3';
 import { Command } from 'commander';
 import { clientName, dipOf, MAX_CLIENTS, MAX_SERVERS, serverName, vip } from '../testbed/addresses.js';
+import type { NodeSettings } from '../testbed/cluster-file.js';
 import { TestbedError } from '../testbed/errors.js';
 import { bringUp, execute, type RunningDataCenter, takeDown } from '../testbed/lifecycle.js';
 import { DEFAULT_NAME, listStates, removeState, type TestbedState } from '../testbed/state.js';
-import { addNodeOptions, count, type NodeOptions, nodeSettingsOf } from './testbed-common.js';
+import { addNodeOptions, count, nodeSettingsOf } from './testbed-common.js';
 
 /** `twohop testbed`: a data center on this machine, in network namespaces. */
 export function testbedCommand(): Command {
@@ -24,7 +25,7 @@ Example:
   return testbed;
 }
 
-interface UpOptions extends NodeOptions {
+interface UpOptions extends NodeSettings {
   readonly name: string;
   readonly servers: number;
   readonly clients: number;

@@ -1,11 +1,10 @@
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import koffi from 'koffi';
 import { CaptureReader, CaptureRecord, openWriter } from '../../src/io/capture/index.js';
 import { LINKTYPE } from '../../src/wire/link.js';
+import { inWorker } from './in-worker.js';
 import { buildPacket, Random } from './packets.js';
 import type { Row } from './report.js';
 import { pair } from './stats.js';
@@ -47,11 +46,8 @@ export const WRITE_CASES: readonly CaptureCase[] = [
 ];
 
 /** Measures a case in a worker thread of its own: who reads a capture reads one format. */
-export async function runCapture(init: CaptureInit): Promise<Row> {
-  const worker = new Worker(new URL('./captures-worker.js', import.meta.url), { workerData: init });
-  const failed = once(worker, 'error').then(([error]) => Promise.reject(error));
-  const [row] = await Promise.race([once(worker, 'message'), failed]);
-  return row;
+export function runCapture(init: CaptureInit): Promise<Row> {
+  return inWorker(new URL('./captures-worker.js', import.meta.url), init);
 }
 
 export async function benchCapture({ name, library, rounds }: CaptureInit): Promise<Row> {

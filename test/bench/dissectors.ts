@@ -1,6 +1,4 @@
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
 import { type DissectorSpec, FOUR_TUPLE_SPEC } from '../../src/flow/dissector.js';
 import { QuicLbEncoder } from '../../src/flow/quic-lb.js';
 import { Stage } from '../../src/path/counters.js';
@@ -9,6 +7,7 @@ import { VERDICTS, Verdict } from '../../src/path/verdict.js';
 import { parsePrefix } from '../../src/table/address.js';
 import { ALL_PORTS } from '../../src/table/trafficset.js';
 import { VipMatcher } from '../../src/table/vip-matcher.js';
+import { inWorker } from './in-worker.js';
 import { buildPacket, Random, UDP } from './packets.js';
 import type { Row } from './report.js';
 import { ScriptPath } from './script-path.js';
@@ -138,11 +137,8 @@ export interface DissectorInit {
 }
 
 /** Measures a case in a worker thread. */
-export async function runDissector(init: DissectorInit): Promise<Row> {
-  const worker = new Worker(new URL('./dissector-worker.js', import.meta.url), { workerData: init });
-  const failed = once(worker, 'error').then(([error]) => Promise.reject(error));
-  const [row] = await Promise.race([once(worker, 'message'), failed]);
-  return row;
+export function runDissector(init: DissectorInit): Promise<Row> {
+  return inWorker(new URL('./dissector-worker.js', import.meta.url), init);
 }
 
 export function benchDissector(which: DissectorCase, rounds: number): Row {

@@ -1,8 +1,7 @@
-import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
 import { Stage } from '../../src/path/counters.js';
 import { VERDICTS, Verdict } from '../../src/path/verdict.js';
 import { encodeBlob } from './blob.js';
+import { inWorker } from './in-worker.js';
 import { ACK, buildPacket, type PacketFields, Random, SYN } from './packets.js';
 import type { Row } from './report.js';
 import { ScriptPath } from './script-path.js';
@@ -60,11 +59,8 @@ export interface MemoryInit {
 }
 
 /** Measures a case in a worker thread. */
-export async function runMemory(init: MemoryInit): Promise<Row> {
-  const worker = new Worker(new URL('./memory-worker.js', import.meta.url), { workerData: init });
-  const failed = once(worker, 'error').then(([error]) => Promise.reject(error));
-  const [row] = await Promise.race([once(worker, 'message'), failed]);
-  return row;
+export function runMemory(init: MemoryInit): Promise<Row> {
+  return inWorker(new URL('./memory-worker.js', import.meta.url), init);
 }
 
 export function benchMemory(library: string, which: MemoryCase, options: MemoryOptions): Row {

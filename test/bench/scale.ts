@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
 import { FOUR_TUPLE_SPEC } from '../../src/flow/dissector.js';
 import { Stage } from '../../src/path/counters.js';
 import type { PathConfig } from '../../src/path/state.js';
@@ -9,6 +7,7 @@ import { ALL_PORTS, type TrafficsetConfig } from '../../src/table/trafficset.js'
 import { type SharedVips, VipMatcher } from '../../src/table/vip-matcher.js';
 import { encodeBlob } from './blob.js';
 import { Flows } from './flows.js';
+import { inWorker } from './in-worker.js';
 import { ACK, buildPacket, TCP, wrapPacket } from './packets.js';
 import type { Row } from './report.js';
 import { ScriptPath } from './script-path.js';
@@ -62,11 +61,8 @@ export interface ScaleInit {
 }
 
 /** Measures a case in a worker thread. */
-export async function runScale(init: ScaleInit): Promise<Row> {
-  const worker = new Worker(new URL('./scale-worker.js', import.meta.url), { workerData: init });
-  const failed = once(worker, 'error').then(([error]) => Promise.reject(error));
-  const [row] = await Promise.race([once(worker, 'message'), failed]);
-  return row;
+export function runScale(init: ScaleInit): Promise<Row> {
+  return inWorker(new URL('./scale-worker.js', import.meta.url), init);
 }
 
 export function benchScale(which: ScaleCase, library: string, rounds: number): Row {

@@ -1,15 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { START_MS, waitUntil } from '../../src/testbed/wait.js';
 import { freePorts } from '../free-ports.js';
-import { tied } from '../tied.js';
+import { TestDaemon } from '../test-daemon.js';
 
 /** A real etcd of one member on loopback ports, with its data in a directory of its own. */
 export class TestEtcd {
-  private child: ChildProcess | null = null;
-  private log = '';
+  private readonly daemon = new TestDaemon('etcd');
 
   private constructor(
     private readonly directory: string,
@@ -33,48 +30,26 @@ export class TestEtcd {
     return `etcd:${this.url}/${prefix}`;
   }
 
-  async start(): Promise<void> {
+  start(): Promise<void> {
     const { directory, url, peerUrl } = this;
-    const [command, args] = tied('etcd', [
-      ...['--name', 'test', '--data-dir', join(directory, 'data'), '--log-level', 'error'],
-      ...['--listen-client-urls', url, '--advertise-client-urls', url, '--listen-peer-urls', peerUrl],
-      ...['--initial-advertise-peer-urls', peerUrl, '--initial-cluster', `test=${peerUrl}`],
-      ...this.options,
-    ]);
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    child.stdout.on('data', (data) => {
-      this.log += data;
-    });
-    child.stderr.on('data', (data) => {
-      this.log += data;
-    });
-    this.child = child;
-    await waitUntil(
-      'etcd to be healthy',
-      async () => {
-        if (child.exitCode !== null) throw new Error(`etcd ended: ${this.log}`);
-        try {
-          const answer = await fetch(`${url}/health`);
-          return (await answer.text()).includes('true');
-        } catch {
-          return false;
-        }
-      },
-      START_MS,
+    return this.daemon.start(
+      [
+        ...['--name', 'test', '--data-dir', join(directory, 'data'), '--log-level', 'error'],
+        ...['--listen-client-urls', url, '--advertise-client-urls', url, '--listen-peer-urls', peerUrl],
+        ...['--initial-advertise-peer-urls', peerUrl, '--initial-cluster', `test=${peerUrl}`],
+        ...this.options,
+      ],
+      async () => (await (await fetch(`${url}/health`)).text()).includes('true'),
     );
   }
 
   kill(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT' | 'SIGTERM'): void {
-    this.child?.kill(signal);
+    this.daemon.kill(signal);
   }
 
   /** Killed, as when its machine fails. */
-  async stop(): Promise<void> {
-    const { child } = this;
-    if (child === null) return;
-    this.child = null;
-    child.kill('SIGKILL');
-    await waitUntil('etcd to end', () => child.exitCode !== null || child.signalCode !== null);
+  stop(): Promise<void> {
+    return this.daemon.stop();
   }
 
   /** While it does not run. */

@@ -1,12 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { START_MS, waitUntil } from '../../../src/testbed/wait.js';
 import { freePorts } from '../../free-ports.js';
-import { tied } from '../../tied.js';
+import { TestDaemon } from '../../test-daemon.js';
 
 const SCRAPE = '100ms';
 
@@ -53,8 +51,7 @@ export async function listening(server: Server): Promise<number> {
 
 /** A real Prometheus that scrapes the servers of an exporter, with its data in a directory of its own. */
 export class TestPrometheus {
-  private child: ChildProcess | null = null;
-  private said = '';
+  private readonly daemon = new TestDaemon('prometheus');
 
   private constructor(
     private readonly directory: string,
@@ -83,42 +80,26 @@ export class TestPrometheus {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  async start(): Promise<void> {
+  start(): Promise<void> {
     const { directory, port } = this;
-    const child = spawn(
-      ...tied('prometheus', [
+    return this.daemon.start(
+      [
         `--config.file=${join(directory, 'prometheus.yml')}`,
         `--storage.tsdb.path=${join(directory, 'data')}`,
         `--web.listen-address=127.0.0.1:${port}`,
         '--log.level=warn',
-      ]),
-      { stdio: ['ignore', 'ignore', 'pipe'] },
+      ],
+      async () => (await fetch(`${this.address}/-/ready`)).ok,
     );
-    child.stderr.on('data', (data) => {
-      this.said += data;
-    });
-    this.child = child;
-    const ready = async () => {
-      if (child.exitCode !== null) throw new Error(`prometheus ended: ${this.said}`);
-      return fetch(`${this.address}/-/ready`).then(
-        ({ ok }) => ok,
-        () => false,
-      );
-    };
-    await waitUntil('prometheus to be ready', ready, START_MS);
   }
 
   kill(signal: 'SIGSTOP' | 'SIGCONT'): void {
-    this.child?.kill(signal);
+    this.daemon.kill(signal);
   }
 
   /** Killed, as when its machine fails; what it had scraped stays. */
-  async stop(): Promise<void> {
-    const { child } = this;
-    if (child === null) return;
-    this.child = null;
-    child.kill('SIGKILL');
-    await waitUntil('prometheus to end', () => child.exitCode !== null || child.signalCode !== null);
+  stop(): Promise<void> {
+    return this.daemon.stop();
   }
 
   async remove(): Promise<void> {
