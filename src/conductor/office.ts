@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { encodeRecord, Keys, type StatusRecord } from '../store/records.js';
 import { MAX_VALUE, type Put, type Store, StoreError } from '../store/store.js';
+import { TableKeys } from '../store/table-head.js';
 import { type Published, publishTable, readPublished } from '../store/tables.js';
 import { restoreVips } from '../store/vips.js';
 import { formatIpv4, parseIpv4 } from '../table/address.js';
@@ -132,11 +133,12 @@ export class Office {
 
   /** What the store has of servers: given back where it lost them, from cluster.yaml where there never were any. */
   private async ensureServers(): Promise<boolean> {
-    const { observed, remembering, memory, cluster, log } = this.options;
-    if (observed.servers.present.size > 0) return true;
-    const heads = cluster.trafficsets.map(({ name }) => remembering.heads.get(name) ?? null);
+    const { observed, memory, cluster, log, store } = this.options;
+    // Asked for, as what is followed may still tell of the time before the data were lost.
+    if ((await store.list(Keys.servers)).entries.length > 0) return true;
+    const heads = cluster.trafficsets.map(({ name }) => store.get(TableKeys.head(name)));
     // Somebody removed them all: that is not ours to undo.
-    if (heads.some((head) => head !== null)) return true;
+    if ((await Promise.all(heads)).some((head) => head !== null)) return true;
     if (memory.servers.size > 0) {
       log.warn(
         { servers: memory.servers.size },

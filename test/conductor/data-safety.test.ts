@@ -53,6 +53,19 @@ describe('a store that lost its data', () => {
     expect(log.has('the store has lost its data: it is given back')).toBe(true);
   });
 
+  it('is given back its servers by a leader that has not been told of the loss yet', async () => {
+    await world().startNodes();
+    const { log, deafen } = await world().start('a');
+    await world().pass(3);
+    const servers = await serversIn(world().store);
+    deafen(Keys.servers);
+    deafen(TableKeys.head('web'));
+    world().server.loseData();
+    await world().pass(6);
+    expect(log.has('the store has lost its data: it is given back')).toBe(true);
+    expect(await serversIn(world().store)).toEqual(servers);
+  });
+
   it('is given back by a standby, too', async () => {
     await world().startNodes();
     await world().start('a');

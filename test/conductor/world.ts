@@ -46,7 +46,9 @@ export class World {
     store.follow = (prefix, events) =>
       follow(prefix, {
         ...events,
-        reset: (listing) => events.reset(listing),
+        reset: (listing) => {
+          if (!deaf.has(prefix)) events.reset(listing);
+        },
         changes: (changes, revision) => {
           if (!deaf.has(prefix)) events.changes(changes, revision);
         },
