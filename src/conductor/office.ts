@@ -189,7 +189,7 @@ export class Office {
       }
       revision = result.revision;
     }
-    const seen = () => observed.servers.present.size > 0 || observed.servers.revision >= revision;
+    const seen = () => observed.servers.present.size >= puts.length || observed.servers.revision >= revision;
     while (!seen() && !this.isOver) await pause(clock, 5);
     return true;
   }
@@ -338,7 +338,7 @@ export class Office {
 
   /** @returns false when we do not lead any more, or the store has another table. @throws StoreError */
   private async publish(trafficset: string, next: RememberedTable): Promise<boolean> {
-    const { store, term, memory, refused } = this.options;
+    const { store, term, memory, observed, refused } = this.options;
     if (this.isOver) return false;
     const { table, corrections } = next;
     const changedAt = next.changedAt ?? new Uint32Array(table.bucketCount);
@@ -348,6 +348,8 @@ export class Office {
     if (result.published) {
       this.published.set(trafficset, result.state);
       memory.rememberTable(trafficset, next);
+      // Together: a table given back without its servers would be planned away at once.
+      memory.rememberServers(observed.servers.known);
       return true;
     }
     const leader = await store.get(Keys.leader);

@@ -66,6 +66,20 @@ describe('a store that lost its data', () => {
     expect(await serversIn(world().store)).toEqual(servers);
   });
 
+  it('is given back the servers that its last table was made for, however fresh that is', async () => {
+    await world().startNodes();
+    await world().start('a');
+    await world().pass(3);
+    await putServer(world().store, 's2', { state: 'drained' });
+    const published = async () => (await tableIn(world().store))?.version === 2;
+    for (let tries = 0; tries < 100 && !(await published()); tries++) await world().pass(0.01);
+    expect(await published()).toBe(true);
+    const servers = await serversIn(world().store);
+    world().server.loseData();
+    await world().pass(6);
+    expect(await serversIn(world().store)).toEqual(servers);
+  });
+
   it('is given back by a standby, too', async () => {
     await world().startNodes();
     await world().start('a');
