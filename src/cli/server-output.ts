@@ -52,13 +52,14 @@ export async function awaitChange(
   before: Overview,
   name: string,
   change: ServerChange,
-  { revision, record, warnings }: ChangeResult,
+  { changed, revision, record, warnings }: ChangeResult,
   timeout: number,
 ): Promise<ChangeOutcome> {
   const wantsFlows = record !== null && record.state === 'active' && record.weight > 0;
-  const awaited = { revision: revision ?? 0, server: wantsFlows ? name : null };
+  const awaited = { revision, server: wantsFlows ? name : null };
   const started = performance.now();
-  const waits = timeout > 0 && revision !== null;
+  // What was changed before may not be followed yet either.
+  const waits = timeout > 0;
   const { now, lacks } = waits
     ? await wait(store, before, awaited, timeout)
     : { now: before, lacks: null as string | null };
@@ -66,7 +67,7 @@ export async function awaitChange(
     server: name,
     change: change.type,
     record,
-    changed: revision !== null,
+    changed,
     warnings,
     missing: lacks,
     seconds: waits ? (performance.now() - started) / 1000 : null,
@@ -157,7 +158,7 @@ export function describeChange({ data }: ChangeOutcome): string {
       ? `${server} ${DONE[change]}${record === null ? '' : ` (${recordText(record)})`}`
       : `${server}: nothing to change`,
     ...warnings.map((warning) => `warning: ${warning}`),
-    ...trafficsets.flatMap(describeTrafficset),
+    ...trafficsets.filter((of) => changed || of.changed > 0).flatMap(describeTrafficset),
   ];
   if (data.missing !== null)
     lines.push(`not yet: ${data.missing}; the change is stored, and takes effect then`);

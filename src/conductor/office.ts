@@ -311,6 +311,15 @@ export class Office {
     const { name } = trafficset;
     const { cluster, observed, clock, log, metrics, memory } = this.options;
     memory.rememberTable(name, begin);
+    const { bucketCount } = begin.table;
+    const { buckets } = balanceOf(trafficset);
+    if (bucketCount !== buckets) {
+      log.warn(
+        { trafficset: name, buckets: bucketCount },
+        `the table of ${name} keeps its ${bucketCount} buckets: another number (balance.buckets is ${buckets} now) would ` +
+          `give flows other servers. To make a new table, which breaks connections, start the conductor with --new-table ${name}`,
+      );
+    }
     const keeper = new TrafficsetKeeper({
       trafficset,
       cluster,

@@ -50,8 +50,10 @@ export interface ChangeOptions {
 }
 
 export interface ChangeResult {
-  /** Of the store, after the change; null: there was nothing to change. */
-  readonly revision: number | null;
+  /** false: there was nothing to change. */
+  readonly changed: boolean;
+  /** Of the store, which tables have to follow: when the server was changed, now or before. */
+  readonly revision: number;
   /** null: it was removed. */
   readonly record: ServerRecord | null;
   /** What a person should know. */
@@ -81,7 +83,7 @@ export async function changeServer(
     if (record !== null) after.push({ name, revision: 0, ...record });
     const warnings = refuseNobody(servers, after, `${change.type} ${name}`, options);
     if (before !== null && record !== null && JSON.stringify(recordOf(before)) === JSON.stringify(record)) {
-      return { revision: null, record, warnings };
+      return { changed: false, revision: before.revision, record, warnings };
     }
     const key = Keys.server(name);
     const result = await store.transact({
@@ -89,13 +91,13 @@ export async function changeServer(
       ...(record === null ? { deletes: [key] } : { puts: [{ key, value: encodeRecord(record) }] }),
     });
     // Otherwise somebody else changed it meanwhile: once more, from what it is now.
-    if (result.done) return { revision: result.revision, record, warnings };
+    if (result.done) return { changed: true, revision: result.revision, record, warnings };
   }
 }
 
 async function removeDamaged(store: Store, name: string): Promise<ChangeResult> {
   const { revision } = await store.transact({ deletes: [Keys.server(name)] });
-  return { revision, record: null, warnings: [`the record of ${name} could not be read`] };
+  return { changed: true, revision, record: null, warnings: [`the record of ${name} could not be read`] };
 }
 
 /** @returns null when it is to be removed */

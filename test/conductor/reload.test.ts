@@ -67,6 +67,18 @@ describe('a conductor that reads its configuration again', () => {
     expect(Object.keys((await statusIn(world().store))?.trafficsets ?? {})).toEqual(['web']);
   });
 
+  it('keeps the number of buckets that a table has, and says how to get another', async () => {
+    await world().startNodes();
+    const { conductor, log } = await world().start('a');
+    await world().pass(1);
+    expect(log.has('keeps its')).toBe(false);
+    void conductor.reload(clusterOf({ balance: '{ buckets: 2048 }' }));
+    await world().pass(2);
+    expect((await tableIn(world().store))?.bucketCount).toBe(1024);
+    expect(log.has('the table of web keeps its 1024 buckets')).toBe(true);
+    expect(log.has('--new-table web')).toBe(true);
+  });
+
   it('changes nothing where a restart is needed, and names the settings', async () => {
     await world().startNodes();
     const { conductor, log } = await world().start('a');
