@@ -17,6 +17,7 @@ import { simulationRows } from './simulation.js';
 import { benchTcp } from './tcp.js';
 import type { NativePrograms } from './twin.js';
 import { vipRows } from './vip-rows.js';
+import { benchWorkers } from './workers.js';
 
 /** Everything that `npm run bench` measures, in this order. */
 
@@ -126,5 +127,11 @@ export const BENCHMARKS: readonly Benchmark[] = [
         programs,
         ...(quick ? { rounds: 15, milliseconds: 40 } : { rounds: 75, milliseconds: 100 }),
       }),
+  },
+  {
+    name: 'workers',
+    notQuick: 'takes 30 s',
+    missing: missingForIo,
+    run: (programs, quick) => benchWorkers({ programs, rounds: quick ? 3 : 5, packets: 60_000 }),
   },
 ];

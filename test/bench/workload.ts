@@ -102,14 +102,14 @@ export function udpPacket(random: Random, version: 4 | 6, length: number): Packe
 }
 
 /** Wrapped by another node for `dip`, with one more hop to try behind it. */
-export function wrapFor(dip: number, inner: Uint8Array, random: Random): Uint8Array {
+export function wrapFor(dip: number, inner: Uint8Array, random: Random, port = GUE_PORT): Uint8Array {
   const others = SERVERS.filter((server) => server !== dip);
   return wrapPacket(
     inner,
     random.pick(others),
     dip,
     0x8000 | random.below(0x8000),
-    GUE_PORT,
+    port,
     random.pick(others),
   );
 }

@@ -1,10 +1,12 @@
 /*
- * Sends packets as fast as it can, over and over, until it is killed or its parent dies.
+ * Sends packets as fast as it can, over and over, until it is killed or its parent dies; or so many as it is told.
  *
  *   generator tun NAME FILE [FLOWS]      IP packets out of the interface NAME, past routing and queueing disciplines;
  *                                        with FLOWS, packets have other sources in each pass over FILE, until so many
  *                                        flows have been sent
  *   generator udp SOURCE DEST PORT FILE  UDP payloads from address SOURCE to DEST:PORT
+ *   generator fill-tun NAME FILE COUNT   COUNT IP packets out of the interface NAME, as above; fails when one is lost
+ *   generator fill-ip FILE COUNT         COUNT IPv4 packets, routed; fails when one cannot be sent
  *
  * FILE holds the packets, each behind its length as a 32-bit little-endian number. UDP payloads have one length: they
  * are handed over in trains, which the kernel cuts (UDP_SEGMENT), or the generator would be slower than what it floods.
@@ -108,6 +110,32 @@ static int open_udp(const char *source, const char *destination, int port) {
   return fd;
 }
 
+/* A socket that takes whole IPv4 packets. */
+static int open_ip(int count) {
+  static struct sockaddr_in addresses[MAX_PACKETS];
+  int fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
+  if (fd < 0) fail("raw socket");
+  for (int i = 0; i < count; i++) {
+    addresses[i].sin_family = AF_INET;
+    memcpy(&addresses[i].sin_addr, (uint8_t *)vectors[i].iov_base + 16, sizeof addresses[i].sin_addr);
+    messages[i].msg_hdr.msg_name = &addresses[i];
+    messages[i].msg_hdr.msg_namelen = sizeof addresses[i];
+  }
+  return fd;
+}
+
+/* Sends `total` packets, over and over the `count` there are. */
+static void fill(int fd, int count, int total) {
+  for (int done = 0; done < total;) {
+    int at = done % count;
+    int burst = count - at < BURST ? count - at : BURST;
+    if (burst > total - done) burst = total - done;
+    int sent = sendmmsg(fd, messages + at, burst, 0);
+    if (sent < 0) fail("sendmmsg");
+    done += sent;
+  }
+}
+
 /* Writes the number of the pass into the middle of each source address. */
 static void change_sources(int count, int pass) {
   for (int i = 0; i < count; i++) {
@@ -129,8 +157,17 @@ int main(int argc, char **argv) {
     count = load(argv[5]);
     fd = open_udp(argv[2], argv[3], atoi(argv[4]));
     count = join(count);
+  } else if (argc == 5 && strcmp(argv[1], "fill-tun") == 0) {
+    count = load(argv[3]);
+    fill(open_tun(argv[2], count), count, atoi(argv[4]));
+    return 0;
+  } else if (argc == 4 && strcmp(argv[1], "fill-ip") == 0) {
+    count = load(argv[2]);
+    fill(open_ip(count), count, atoi(argv[3]));
+    return 0;
   } else {
-    fprintf(stderr, "usage: generator tun NAME FILE [FLOWS] | generator udp SOURCE DEST PORT FILE\n");
+    fprintf(stderr, "usage: generator tun NAME FILE [FLOWS] | udp SOURCE DEST PORT FILE | fill-tun NAME FILE COUNT | "
+                    "fill-ip FILE COUNT\n");
     return 2;
   }
   for (int at = 0, pass = 0;;) {

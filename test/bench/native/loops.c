@@ -240,11 +240,12 @@ static int open_raw(uint32_t dip) {
 }
 
 /*
- * Moves packets for `duration` seconds: `out` receives the seconds it took, the packets sent to the underlay and
- * those delivered to the TUN. Returns 0, or the error number when the raw socket cannot be opened.
+ * Moves packets for `duration` seconds, or with 0 until nothing waits any more. `out` receives when it began and when
+ * it ended, in seconds of the monotonic clock, the packets sent to the underlay and those delivered to the TUN.
+ * Returns 0, or the error number when the raw socket cannot be opened.
  */
 static int run(const struct state *state, int tun, int gue, int wake, int slot_size, int max_packet, double duration,
-               double out[3], struct ring *ring) {
+               double out[4], struct ring *ring) {
   int raw = open_raw(state->dip);
   if (raw < 0) return errno;
   struct loop *loop = calloc(1, sizeof *loop);
@@ -261,28 +262,43 @@ static int run(const struct state *state, int tun, int gue, int wake, int slot_s
 
   double start = seconds();
   double now = start;
-  while (now - start < duration) {
-    poll(fds, 3, POLL_MS);
-    drain(loop);
-    now = seconds();
+  if (duration > 0) {
+    while (now - start < duration) {
+      poll(fds, 3, POLL_MS);
+      drain(loop);
+      now = seconds();
+    }
+  } else {
+    while (poll(fds, 3, 0) > 0) {
+      drain(loop);
+      now = seconds();
+    }
   }
-  out[0] = now - start;
-  out[1] = loop->sent;
-  out[2] = loop->delivered;
+  out[0] = start;
+  out[1] = now;
+  out[2] = loop->sent;
+  out[3] = loop->delivered;
   free(loop->batch.bytes);
   free(loop);
   close(raw);
   return 0;
 }
 
+/* Processor time of the calling thread. */
+double twin_thread_seconds(void) {
+  struct timespec used;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return used.tv_sec + used.tv_nsec * 1e-9;
+}
+
 int twin_loop(const struct state *state, int tun, int gue, int wake, int slot_size, int max_packet, double duration,
-              double out[3]) {
+              double out[4]) {
   return run(state, tun, gue, wake, slot_size, max_packet, duration, out, NULL);
 }
 
 /* The same, with the TUN's packets in batches through an io_uring. */
 int twin_loop_batched(const struct state *state, int tun, int gue, int wake, int slot_size, int max_packet,
-                      double duration, double out[3]) {
+                      double duration, double out[4]) {
   struct ring ring;
   int failed = ring_open(&ring);
   if (failed != 0) return failed;
