@@ -49,3 +49,18 @@ export function hasShare(view: ControlView, server: string): boolean {
   const fair = shares.reduce((sum, buckets) => sum + buckets, 0) / shares.length;
   return bucketsOf(view, server) >= LEAST_SHARE * fair && allHave(view);
 }
+
+/** `two leads, version 9; s1 in 200; s2 down 0: web-http fails; s3 in 190, behind`, for a message. */
+export function inShort(view: ControlView): string {
+  const { available, leader, status, nodes } = view;
+  const servers = Object.entries(status?.servers ?? {}).map(([name, { standing, why }]) => {
+    const node = nodes[name];
+    const behind = (node?.tables[TRAFFICSET] ?? -1) < versionOf(view);
+    const reason = standing === 'in' ? '' : `: ${why}`;
+    return `${name} ${standing} ${bucketsOf(view, name)}${reason}${node === undefined ? ', no node' : behind ? ', behind' : ''}`;
+  });
+  const who = leader === null ? 'nobody leads' : `${leader} leads`;
+  return [`${available ? '' : 'the store is away, '}${who}, version ${versionOf(view)}`, ...servers].join(
+    '; ',
+  );
+}

@@ -2,7 +2,7 @@ import type { Daemon } from '../daemon.js';
 import { readJsonLines } from '../json-lines.js';
 import type { Site } from '../site.js';
 import { waitUntil } from '../wait.js';
-import { type ControlView, EMPTY_VIEW } from './view.js';
+import { type ControlView, EMPTY_VIEW, inShort } from './view.js';
 
 /** The store's view of the data center, always the newest. */
 export class Watch {
@@ -33,9 +33,17 @@ export class Watch {
     return () => this.listeners.delete(listener);
   }
 
-  /** Waits for a view of which `holds` is true. @throws {TestbedError} naming `what` after so long */
+  /**
+   * Waits for a view of which `holds` is true.
+   * @throws {TestbedError} naming `what` after so long, and the view that there was
+   */
   async until(what: string, holds: (view: ControlView) => boolean, timeoutMs?: number): Promise<ControlView> {
-    await waitUntil(what, () => holds(this.current), timeoutMs);
+    await waitUntil(
+      what,
+      () => holds(this.current),
+      timeoutMs,
+      () => inShort(this.current),
+    );
     return this.current;
   }
 }
