@@ -19,7 +19,7 @@ import type { NativePrograms } from './twin.js';
 import { vipRows } from './vip-rows.js';
 import { benchWorkers } from './workers.js';
 
-/** Everything that `npm run bench` measures, in this order. */
+/** Everything that `npm run bench` measures, in this order: what a conductor does comes first. */
 
 /** Of a family of cases, those that `--quick` measures: they stand for the others. */
 const QUICK_CASES: readonly string[] = [
@@ -43,12 +43,35 @@ export interface Benchmark {
   readonly name: string;
   /** Why `--quick` leaves it out: it takes seconds at the least. It still runs when `--only` names it. */
   readonly notQuick?: string;
+  /** What a conductor does, which does not widen inlining as processes on the path do. */
+  readonly asConductor?: true;
   /** Why it cannot run here. */
   missing?(): string | undefined;
   run(programs: NativePrograms, quick: boolean): Promise<Row[]> | Row[];
 }
 
 export const BENCHMARKS: readonly Benchmark[] = [
+  { name: 'plan', asConductor: true, run: (_programs, quick) => benchPlan(quick) },
+  {
+    name: 'plan-10000',
+    asConductor: true,
+    notQuick: 'takes 5 s',
+    run: (_programs, quick) => benchLargePlan(quick),
+  },
+  { name: 'publish', asConductor: true, notQuick: 'takes 5 s', run: () => benchPublish() },
+  {
+    name: 'simulation',
+    asConductor: true,
+    notQuick: 'takes 5 s',
+    run: (_programs, quick) => simulationRows(quick),
+  },
+  {
+    name: 'distribution',
+    asConductor: true,
+    notQuick: 'takes 17 s',
+    missing: missingForDistribution,
+    run: (_programs, quick) => benchDistribution(quick ? 5 : 25),
+  },
   ...MEMORY_CASES.map(({ name }) => ({
     name,
     ...unlessQuick(name),
@@ -72,11 +95,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   })),
   { name: 'hash', run: ({ library }, quick) => benchHash(library, quick ? 31 : 301) },
   { name: 'heap', run: async (_programs, quick) => [await benchHeap(quick ? 2 : 3)] },
-  { name: 'plan', run: (_programs, quick) => benchPlan(quick) },
-  { name: 'plan-10000', notQuick: 'takes 5 s', run: (_programs, quick) => benchLargePlan(quick) },
-  { name: 'publish', notQuick: 'takes 5 s', run: () => benchPublish() },
   { name: 'vips', notQuick: 'takes 4 s', run: () => vipRows() },
-  { name: 'simulation', notQuick: 'takes 5 s', run: (_programs, quick) => simulationRows(quick) },
   { name: 'replay', notQuick: 'takes 20 s', run: (_programs, quick) => benchReplay(quick ? 3 : 11) },
   { name: 'replay-memory', notQuick: 'takes 5 s', run: (_programs, quick) => benchReplayMemory(quick) },
   ...[...READ_CASES, ...WRITE_CASES].map(({ name }) => ({
@@ -86,12 +105,6 @@ export const BENCHMARKS: readonly Benchmark[] = [
       await runCapture({ name, library, rounds: quick ? 15 : 101 }),
     ],
   })),
-  {
-    name: 'distribution',
-    notQuick: 'takes 17 s',
-    missing: missingForDistribution,
-    run: (_programs, quick) => benchDistribution(quick ? 5 : 25),
-  },
   {
     name: 'tcp',
     missing: missingForIo,

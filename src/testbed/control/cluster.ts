@@ -28,7 +28,8 @@ export const TIMES = {
   checkEvery: 0.5,
   checkTimeout: 1,
   settle: 3,
-  absence: 4,
+  // Longer than a node takes to start again on a busy machine: that a server died, the checks of others tell sooner.
+  absence: 10,
   scrapeEvery: 1,
   balanceEvery: 4,
   /** The load that is balanced is the mean over so long. */

@@ -41,7 +41,7 @@ export function allHave(view: ControlView): boolean {
 }
 
 /** As much of an equal share as the control loop leaves any server that is well. */
-const LEAST_SHARE = 0.6;
+const LEAST_SHARE = 0.4;
 
 /** Whether a server gets about its share of new connections, and every node knows. */
 export function hasShare(view: ControlView, server: string): boolean {
