@@ -15,6 +15,8 @@ import { checkSlots, endReading, openTunQueue, type TunOptions, type TunQueue } 
 export class RingTunPort implements PacketSource, PacketSink {
   readonly name: string;
   readonly mtu: number;
+  /** As in {@link TunQueue}. */
+  readonly spreadReason: string;
   readonly received: PortCounters = newCounters();
   readonly sent: PortCounters = newCounters();
   private descriptor: number;
@@ -31,6 +33,7 @@ export class RingTunPort implements PacketSource, PacketSink {
     this.descriptor = queue.fd;
     this.name = queue.name;
     this.mtu = queue.mtu;
+    this.spreadReason = queue.spreadReason;
   }
 
   /** As `TunPort.open`; throws a {@link SystemError} too where the kernel has or allows no io_uring. */

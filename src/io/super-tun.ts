@@ -22,6 +22,8 @@ export class SuperTunPort implements PacketSource, PacketSink {
   readonly name: string;
   readonly mtu: number;
   readonly offload: TunQueue['offload'];
+  /** As in {@link TunQueue}. */
+  readonly spreadReason: string;
   readonly received: PortCounters = newCounters();
   readonly sent: PortCounters = newCounters();
   private descriptor: number;
@@ -36,6 +38,7 @@ export class SuperTunPort implements PacketSource, PacketSink {
     this.descriptor = queue.fd;
     this.name = queue.name;
     this.mtu = queue.mtu;
+    this.spreadReason = queue.spreadReason;
     this.offload = queue.offload;
   }
 

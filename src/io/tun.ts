@@ -6,6 +6,7 @@ import { ArenaAddress, check, type Libc, libc, NativeMemory, O_CLOEXEC, O_NONBLO
 import { IFREQ_UNION, ifreqName, interfaceMtu, newIfreq, setInterfaceMtu } from './net-device.js';
 import type { PacketSink, PacketSource, PortCounters } from './port.js';
 import { type Advice, Errno, NEEDS_NET_ADMIN, SystemError } from './system-error.js';
+import { spreadByFlow } from './tun-spread.js';
 
 /**
  * A layer-3 TUN device: what the kernel routes into it is read here, what is written here the kernel receives.
@@ -55,7 +56,7 @@ const ATTACH_ADVICE: Advice = {
 export interface TunOptions {
   /** Device name, at most 15 characters. Created when it does not exist. */
   readonly name: string;
-  /** One of several queues: each `open` with this flag adds one, and the kernel spreads flows over them. */
+  /** One of several queues: each `open` with this flag adds one, and flows are spread over them (tun-spread.ts). */
   readonly multiQueue?: boolean;
   /** Whether the device outlives its last queue. Left as it is when not given. */
   readonly persistent?: boolean;
@@ -72,6 +73,8 @@ export interface TunQueue {
   readonly mtu: number;
   /** What is handed over unfinished: nothing, TCP super-packets and checksums, or UDP's too. */
   readonly offload: 'none' | 'tcp' | 'tcp+udp';
+  /** Of one of several queues: why the kernel spreads flows as it likes; empty where they are spread by our rule. */
+  readonly spreadReason: string;
 }
 
 /**
@@ -94,7 +97,8 @@ export function openTunQueue(options: TunOptions, virtioHeaders: boolean): TunQu
       check(c.ioctl(fd, TUNSETPERSIST, options.persistent ? 1 : 0), 'TUNSETPERSIST', name, ATTACH_ADVICE);
     }
     if (options.mtu !== undefined) setInterfaceMtu(name, options.mtu);
-    return { fd, name, mtu: interfaceMtu(name), offload };
+    const spreadReason = options.multiQueue === true ? spreadByFlow(fd) : '';
+    return { fd, name, mtu: interfaceMtu(name), offload, spreadReason };
   } catch (error) {
     c.close(fd);
     throw error;
@@ -130,6 +134,8 @@ export class TunPort implements PacketSource, PacketSink {
   readonly name: string;
   /** MTU of the device when it was opened, in bytes. */
   readonly mtu: number;
+  /** As in {@link TunQueue}. */
+  readonly spreadReason: string;
   readonly received: PortCounters = newCounters();
   readonly sent: PortCounters = newCounters();
   private descriptor: number;
@@ -141,6 +147,7 @@ export class TunPort implements PacketSource, PacketSink {
     this.descriptor = queue.fd;
     this.name = queue.name;
     this.mtu = queue.mtu;
+    this.spreadReason = queue.spreadReason;
   }
 
   /** Creates the device or attaches to it. Throws a {@link SystemError} with advice. */

@@ -58,7 +58,13 @@ export class DataPlane {
   private stopping = false;
   private mainSender: PacketSink | null = null;
   private mainBatch: PacketBatch | null = null;
-  private found: OffloadFound = { offload: 'off', reason: '', tunCalls: 'single', tunCallsReason: '' };
+  private found: OffloadFound = {
+    offload: 'off',
+    reason: '',
+    tunCalls: 'single',
+    tunCallsReason: '',
+    tunQueuesReason: '',
+  };
 
   private constructor(
     private path: PathConfig,

@@ -21,6 +21,8 @@ export interface OffloadFound {
   readonly tunCalls: 'batched' | 'single';
   /** Why single, in words; empty where nothing is missing. */
   readonly tunCallsReason: string;
+  /** Why the kernel may move a flow from one worker to another, in words; empty where it has one worker for good. */
+  readonly tunQueuesReason: string;
 }
 
 export interface OpenPorts {
@@ -77,6 +79,7 @@ function openOffload(init: PortInit): OpenPorts {
             : 'this kernel has no UDP segmentation on TUN devices (Linux 6.2 has)',
         tunCalls: 'single',
         tunCallsReason: 'offload brings super-packets, one per call',
+        tunQueuesReason: tun.spreadReason,
       },
       batch: { capacity: OFFLOAD_CAPACITY, maxPacket: largestPacket(init), extra: OFFLOAD_EXTRA },
     };
@@ -95,7 +98,7 @@ function openPlain(init: PortInit, post: (message: FromWorker) => void, reason: 
     tun,
     gue,
     underlay,
-    offload: { offload: 'off', reason, ...calls },
+    offload: { offload: 'off', reason, ...calls, tunQueuesReason: tun.spreadReason },
     batch: { capacity: BATCH_CAPACITY, maxPacket: largestPacket(init) },
   };
 }

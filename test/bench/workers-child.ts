@@ -148,7 +148,10 @@ class WorkersBench {
     execFileSync(programs.generator, [...how, String(packets)], { stdio: ['ignore', 'ignore', 'inherit'] });
     const threads = this.threads.slice(0, plane.threads);
     const answers = threads.map((thread) => answerOf<Emptied>(thread));
-    for (const thread of threads) thread.postMessage({ side, tun: plane.tun } satisfies WorkerTurn);
+    const meeting = new Int32Array(new SharedArrayBuffer(4));
+    for (const thread of threads) {
+      thread.postMessage({ side, tun: plane.tun, meeting, threads: threads.length } satisfies WorkerTurn);
+    }
     const moved = await Promise.all(answers);
     const count = moved.reduce((sum, { sent, delivered }) => sum + (forward ? sent : delivered), 0);
     if (count !== packets) {

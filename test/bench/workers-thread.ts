@@ -18,6 +18,9 @@ export interface WorkersInit {
 export interface WorkerTurn {
   readonly side: 'native' | 'script';
   readonly tun: string;
+  /** Where the threads of the turn meet before they begin: counts those that are here. */
+  readonly meeting: Int32Array;
+  readonly threads: number;
 }
 
 export interface Emptied extends Moved {
@@ -27,6 +30,8 @@ export interface Emptied extends Moved {
 
 /** Takes all packets of a turn: the kernel counts more than the bytes. */
 const RECEIVE_BUFFER = 512 << 20;
+
+const SETTLING_MS = 20;
 
 function main(init: WorkersInit, port: NonNullable<typeof parentPort>): void {
   const { dip, listed, library } = init;
@@ -47,11 +52,24 @@ function main(init: WorkersInit, port: NonNullable<typeof parentPort>): void {
     }
     const plane = planes.get(turn.tun);
     if (plane === undefined) throw new Error(`this thread has no queue of ${turn.tun}`);
+    meet(turn);
     const before = processorSeconds();
     const moved = turn.side === 'native' ? plane.native(0) : plane.script(0);
     port.postMessage({ ...moved, processor: processorSeconds() - before } satisfies Emptied);
   });
   port.postMessage(null);
+}
+
+/**
+ * Spins until all threads of the turn do, and until the scheduler has had the time to give each a processor of its own:
+ * workers under load have that long since.
+ */
+function meet({ meeting, threads }: WorkerTurn): void {
+  const settled = performance.now() + SETTLING_MS;
+  Atomics.add(meeting, 0, 1);
+  while (Atomics.load(meeting, 0) < threads || performance.now() < settled) {
+    // Sleeping would give the processor away.
+  }
 }
 
 if (parentPort === null) throw new Error('workers-thread.js is a worker thread, not a program');

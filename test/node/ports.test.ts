@@ -13,6 +13,7 @@ const UDP_GRO = 104;
 const SOL_PACKET = 263;
 const PACKET_VNET_HDR = 15;
 const IO_URING_SETUP = 425;
+const BPF = process.arch === 'arm64' ? 280 : 321;
 const EPERM = 1;
 const EINVAL = 22;
 const ENOSYS = 38;
@@ -116,6 +117,13 @@ describePrivileged('the ports of a data plane', ['root', 'tun', 'namespaces', 'i
   it('read and write the TUN many packets at a time, unless they are not to', () => {
     expect(found('off').offload).toMatchObject({ tunCalls: 'batched', tunCallsReason: '' });
     expect(found('off', 'mmsg', 'off').offload).toMatchObject({ tunCalls: 'single', tunCallsReason: '' });
+  });
+
+  it('leave the queues to the kernel where it takes no program, and say why', () => {
+    expect(found('off').offload.tunQueuesReason).toBe('');
+    refuse('syscall', EPERM, (number) => number === BPF);
+    expect(found('off').offload.tunQueuesReason).toMatch(/bpf BPF_PROG_LOAD: EPERM/);
+    expect(found('auto').offload.tunQueuesReason).toMatch(/bpf BPF_PROG_LOAD: EPERM/);
   });
 
   it.each([
