@@ -4,9 +4,7 @@ import type { Forwarder } from '../path/forwarder.js';
 import type { Redirector } from '../path/redirector.js';
 import type { SocketLookup } from '../path/sockets.js';
 import { Action } from '../path/verdict.js';
-
-/** Batches handled before the control messages are looked at again: a few milliseconds at full load. */
-const ROUNDS_PER_WAIT = 16;
+import { Reading } from './reading.js';
 
 export interface DataPlanePorts {
   /** Packets that the router sent to the VIPs. */
@@ -24,6 +22,7 @@ export interface DataPlanePorts {
 export class DataPlaneLoop {
   batches = 0;
   private readonly batch: PacketBatch;
+  private readonly reading: Reading;
 
   constructor(
     private readonly ports: DataPlanePorts,
@@ -35,19 +34,23 @@ export class DataPlaneLoop {
     private readonly clock: () => number = () => performance.now(),
   ) {
     this.batch = new PacketBatch(batch);
+    this.reading = new Reading(this.batch.capacity);
   }
 
-  /** Handles what has arrived, until both sources are empty or it is time to look up. @returns packets handled */
-  drain(): number {
-    let total = 0;
-    for (let round = 0; round < ROUNDS_PER_WAIT; round++) {
-      const fromTun = this.step(0);
-      const fromGue = this.step(1);
+  /**
+   * Handles what has arrived, until both sources are empty or it is time to look up.
+   * @param tun whether poll(2) says that there is something to read, @param gue likewise
+   * @returns packets handled
+   */
+  drain(tun = true, gue = true): number {
+    const { ports, reading } = this;
+    reading.begin(tun || ports.tun.pending === true, gue || ports.gue.pending === true);
+    for (let total = 0; ; ) {
+      const fromTun = reading.tun ? this.step(0) : 0;
+      const fromGue = reading.gue ? this.step(1) : 0;
       total += fromTun + fromGue;
-      // A batch that was not filled emptied its source.
-      if (fromTun < this.batch.capacity && fromGue < this.batch.capacity) break;
+      if (!reading.goesOn(fromTun, fromGue)) return total;
     }
-    return total;
   }
 
   /** Packets are here that poll(2) would not tell of. */

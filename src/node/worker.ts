@@ -9,6 +9,7 @@ import { ForwardingTable } from '../table/forwarding-table.js';
 import { DataPlaneLoop } from './data-plane-loop.js';
 import type { FromWorker, ToWorker, WorkerInit } from './messages.js';
 import { openPorts } from './ports.js';
+import { sleepFor } from './reading.js';
 import { STATUS_INDEX, WorkerStatus } from './worker-status.js';
 
 /**
@@ -16,9 +17,6 @@ import { STATUS_INDEX, WorkerStatus } from './worker-status.js';
  * packets or by the main thread's eventfd, and takes messages only between batches, so that no packet ever sees two
  * tables. Anything unexpected is thrown: the node then goes down with it.
  */
-
-/** Longest sleep. An infinite one would hold up the end of the process. */
-const POLL_MS = 100;
 
 function main(init: WorkerInit, port: NonNullable<typeof parentPort>): void {
   const { values } = new WorkerStatus(init.status);
@@ -56,7 +54,7 @@ function main(init: WorkerInit, port: NonNullable<typeof parentPort>): void {
 
   post({ type: 'ready', offload });
   while (running) {
-    poller.wait(loop.pending ? 0 : POLL_MS);
+    poller.wait(sleepFor(loop.pending));
     values[STATUS_INDEX.wakeups]++;
     if (poller.ready(2)) {
       wake.drain();
@@ -66,7 +64,8 @@ function main(init: WorkerInit, port: NonNullable<typeof parentPort>): void {
       post({ type: 'taken', sequence: values[STATUS_INDEX.sequence] });
     }
     // The kernel's own drops cost a system call to read: asked for when there is time.
-    if (loop.drain() === 0) values[STATUS_INDEX.gueKernelDrops] = gue.kernelDrops();
+    if (loop.drain(poller.ready(0), poller.ready(1)) === 0)
+      values[STATUS_INDEX.gueKernelDrops] = gue.kernelDrops();
     report();
   }
   tun.close();

@@ -105,12 +105,12 @@ export class BothPlanes {
       while (end - start < milliseconds / 1000) {
         poller.wait(100);
         if (poller.ready(2)) wake.drain();
-        loop.drain();
+        loop.drain(poller.ready(0), poller.ready(1));
         end = seconds();
       }
     } else {
       while (poller.wait(0) > 0) {
-        loop.drain();
+        loop.drain(poller.ready(0), poller.ready(1));
         end = seconds();
       }
     }

@@ -223,7 +223,7 @@ class Node {
     let now = start;
     while (now - start < milliseconds) {
       this.poller.wait(100);
-      loop.drain();
+      loop.drain(this.poller.ready(0), this.poller.ready(1));
       now = performance.now();
     }
     return now - start;

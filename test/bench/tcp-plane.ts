@@ -73,7 +73,7 @@ function run(spec: PlaneSpec): void {
       .load(spec.library)
       .func(
         'int twin_loop(void *state, int tun, int gue, int wake, int slot_size, int max_packet, double duration, double *out)',
-      )(twin.state(), ports.tun.fd, ports.gue.fd, wake.fd, slotSize, spec.mtu, 1e9, new Float64Array(3));
+      )(twin.state(), ports.tun.fd, ports.gue.fd, wake.fd, slotSize, spec.mtu, 1e9, new Float64Array(4));
     return;
   }
   const state = new PathState(config);
@@ -89,7 +89,7 @@ function run(spec: PlaneSpec): void {
   const poller = new Poller([ports.tun.fd, ports.gue.fd, wake.fd]);
   for (;;) {
     poller.wait(loop.pending ? 0 : 100);
-    loop.drain();
+    loop.drain(poller.ready(0), poller.ready(1));
   }
 }
 

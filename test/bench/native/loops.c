@@ -216,11 +216,15 @@ static int step(struct loop *loop, enum stage stage) {
   return batch->count;
 }
 
-static void drain(struct loop *loop) {
+/* As src/node/reading.ts. */
+static void drain(struct loop *loop, const struct pollfd *fds) {
+  int tun = fds[0].revents != 0;
+  int gue = fds[1].revents != 0;
   for (int round = 0; round < ROUNDS_PER_WAIT; round++) {
-    int from_tun = step(loop, STAGE_FORWARD);
-    int from_gue = step(loop, STAGE_REDIRECT);
+    int from_tun = tun ? step(loop, STAGE_FORWARD) : 0;
+    int from_gue = gue ? step(loop, STAGE_REDIRECT) : 0;
     if (from_tun < BATCH_CAPACITY && from_gue < BATCH_CAPACITY) break;
+    tun = gue = 1;
   }
 }
 
@@ -265,12 +269,12 @@ static int run(const struct state *state, int tun, int gue, int wake, int slot_s
   if (duration > 0) {
     while (now - start < duration) {
       poll(fds, 3, POLL_MS);
-      drain(loop);
+      drain(loop, fds);
       now = seconds();
     }
   } else {
     while (poll(fds, 3, 0) > 0) {
-      drain(loop);
+      drain(loop, fds);
       now = seconds();
     }
   }
