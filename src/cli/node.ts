@@ -7,8 +7,9 @@ import { standBehindDataPlane, widenInlining } from '../node/engine.js';
 import { AppliedNetwork } from '../node/network.js';
 import { planDevice, planSteering, printSteps, printUndo } from '../node/network-setup.js';
 import { TwohopNode } from '../node/node.js';
-import { networkPlan, networkStateFile } from '../node/node-network.js';
+import { networkPlan, networkStateFile, synBudget } from '../node/node-network.js';
 import { dipFromStore } from '../node/own-dip.js';
+import { planSynBudget, synDevice } from '../node/syn-budget.js';
 import { openStore } from '../store/open.js';
 import type { Store } from '../store/store.js';
 import { parseIpv4 } from '../table/address.js';
@@ -85,9 +86,11 @@ async function ownDip(
 }
 
 function printSetup(config: NodeConfig): void {
-  const plan = networkPlan(config);
+  const budget = planSynBudget(synBudget(config));
+  const bounded = budget.length > 0 && config.steering === 'tc';
+  const plan = { ...networkPlan(config), ...(bounded ? { synDevice: synDevice(config.tun.name) } : {}) };
   const device = planDevice(plan);
-  const steering = planSteering({ ...plan, generation: 0 });
+  const steering = [...budget, ...planSteering({ ...plan, generation: 0 })];
   process.stdout.write(
     [
       ...(device.length > 0 ? [`# on ${config.name}, before the node opens ${config.tun.name}`] : []),

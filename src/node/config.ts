@@ -34,6 +34,8 @@ export interface NodeConfig extends ClusterConfig {
   readonly steer: readonly Prefix[];
   readonly localRoutes: boolean;
   readonly stickyReplies: boolean;
+  /** SYNs per second that are let into the TUN; null: all. */
+  readonly synRate: number | null;
   readonly admin: readonly AdminAddress[];
   readonly sender: 'mmsg' | 'raw-socket';
   readonly logLevel: string;
@@ -63,6 +65,7 @@ const nodeShape = strictShape({
   steer: z.array(z.string()).optional(),
   local_routes: z.boolean().default(true),
   sticky_replies: z.enum(['auto', 'on', 'off']).default('auto'),
+  syn_rate: z.union([z.int().min(100).max(10_000_000), z.literal('off')]).default(20_000),
   // At least one: it is also what keeps a second node from starting beside the first.
   admin: z.array(z.string()).min(1).default(['127.0.0.1:9090']),
   sender: z.enum(['mmsg', 'raw-socket']).default('mmsg'),
@@ -118,6 +121,7 @@ export function loadNodeConfig(file: string, as: string = hostname(), address?: 
         node.sticky_replies === 'on' ||
         (node.sticky_replies === 'auto' &&
           cluster.trafficsets.some((trafficset) => trafficset.kind !== 'tcp')),
+      synRate: node.syn_rate === 'off' ? null : node.syn_rate,
       admin: node.admin.map((text, index) => {
         const address = parseAdminAddress(text.replaceAll('{name}', name).replaceAll('{dip}', dip));
         if (address !== undefined) return address;
@@ -216,6 +220,7 @@ export function fixedDifferences(a: NodeConfig, b: NodeConfig): string[] {
     'workers',
     'steering',
     'failureMode',
+    'synRate',
     'admin',
     'sender',
     'cpu',

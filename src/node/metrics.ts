@@ -32,6 +32,8 @@ export interface MetricsSource {
   sessions(): readonly SessionGauge[];
   /** By index, as the counters have them. */
   dissectors(): readonly DissectorLabels[];
+  /** SYNs that the kernel dropped before the TUN. */
+  synDrops(): Promise<number>;
 }
 
 /** How many sessions the service here says it has, of those that every worker uses; -1 before it has said anything. */
@@ -238,6 +240,16 @@ export class NodeMetrics {
       collect: () => {
         drops.reset();
         drops.inc(sum('gueKernelDrops'));
+      },
+    });
+    const syns = new Counter({
+      name: 'twohop_syn_budget_drops_total',
+      help: 'SYNs that the kernel dropped before the TUN because they were more than node.syn_rate; in no verdict',
+      registers,
+      collect: async () => {
+        const dropped = await source.synDrops();
+        syns.reset();
+        syns.inc(dropped);
       },
     });
     const batches = new Counter({

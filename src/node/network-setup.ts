@@ -33,6 +33,8 @@ export interface NetworkPlan {
   readonly stickyReplies: boolean;
   /** Make ready for VIPs of both families, whichever `vips` has: others may come. */
   readonly bothFamilies?: boolean;
+  /** Device that steered SYNs go to in place of the TUN; absent: they go there as all packets do. tc only. */
+  readonly synDevice?: string;
   /** Which of two sets of tc filter preferences to use: a restart adds the new set before it removes the old. */
   readonly generation: 0 | 1;
 }
@@ -108,18 +110,42 @@ function tcSteps(plan: NetworkPlan): Step[] {
     const pref = String(version === 4 ? preference4 : preference6);
     vips.forEach((prefix, index) => {
       const where = ['dev', plan.interface, 'ingress', 'pref', pref];
-      steps.push({
-        run: [
-          ...['tc', 'filter', 'add', ...where, 'protocol', version === 4 ? 'ip' : 'ipv6', 'u32'],
-          ...['match', version === 4 ? 'ip' : 'ip6', 'dst', prefix.toString()],
-          ...['action', 'mirred', 'egress', 'redirect', 'dev', plan.tun],
-        ],
-        // One deletion removes all filters of the preference.
-        ...(index === 0 ? { undo: ['tc', 'filter', 'del', ...where] } : {}),
-      });
+      const filters = filtersOf(prefix, plan.tun, plan.synDevice).map((filter) => ({
+        run: ['tc', 'filter', 'add', ...where, 'protocol', version === 4 ? 'ip' : 'ipv6', 'u32', ...filter],
+      }));
+      // One deletion removes all filters of the preference.
+      if (index === 0)
+        steps.push({ ...filters[0], undo: ['tc', 'filter', 'del', ...where] }, ...filters.slice(1));
+      else steps.push(...filters);
     });
   }
   return steps;
+}
+
+/**
+ * What follows `u32` in the filters of a prefix, in the order in which they have to stand: two with a device for SYNs,
+ * otherwise one. A SYN behind IPv4 options or IPv6 extension headers is as any other packet.
+ */
+export function filtersOf(prefix: Prefix, tun: string, synDevice?: string): string[][] {
+  const destination = ['match', prefix.version === 4 ? 'ip' : 'ip6', 'dst', prefix.toString()];
+  const all = [...destination, 'action', 'mirred', 'egress', 'redirect', 'dev', tun];
+  if (synDevice === undefined) return [all];
+  // A header without options, no later fragment, TCP; of SYN and ACK only SYN.
+  const syn =
+    prefix.version === 4
+      ? 'match u8 0x45 0xff at 0 match u16 0 0x1fff at 6 match u8 6 0xff at 9 match u8 0x02 0x12 at 33'
+      : 'match u8 6 0xff at 6 match u8 0x02 0x12 at 53';
+  const bounded = [
+    ...destination,
+    ...syn.split(' '),
+    'action',
+    'mirred',
+    'ingress',
+    'redirect',
+    'dev',
+    synDevice,
+  ];
+  return [bounded, all];
 }
 
 function policySteps(plan: NetworkPlan): Step[] {

@@ -217,7 +217,7 @@ async function removeGeneration(device: string, generation: 0 | 1): Promise<void
   }
 }
 
-function sysctlPath(name: string): string {
+export function sysctlPath(name: string): string {
   return `/proc/sys/${name.replaceAll('.', '/')}`;
 }
 

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { NodeConfig } from './config.js';
 import { AppliedNetwork } from './network.js';
 import type { NetworkPlan } from './network-setup.js';
+import { planSynBudget, type SynBudget, setSynBudget, synBudgetDrops, synDevice } from './syn-budget.js';
 import { VipNetwork, type VipRoutes } from './vip-network.js';
 
 /** Where the way back from a node's network changes is kept, and what belongs to its other programs. */
@@ -26,8 +27,15 @@ export function networkPlan(config: NodeConfig): Omit<NetworkPlan, 'generation'>
   };
 }
 
+export function synBudget({ tun, steering, synRate }: NodeConfig): SynBudget {
+  return { tun: tun.name, steering, rate: synRate };
+}
+
 /** What a node changes about its server's network: for the VIPs of the configuration, and for those that come and go. */
 export class NodeNetwork {
+  /** Why SYNs are not bounded though they should be; null when they are, or need not be. */
+  synBudgetFailure: string | null = null;
+
   private constructor(
     private config: NodeConfig,
     private applied: AppliedNetwork,
@@ -50,9 +58,22 @@ export class NodeNetwork {
    * @throws NetworkSetupError
    */
   async steer(routes: VipRoutes): Promise<void> {
+    this.synBudgetFailure = await setSynBudget(synBudget(this.config), (line) => this.applied.willUndo(line));
+    this.vips.synDevice = this.synDevice;
     // Before what an earlier node left for them is removed.
     await this.vips.serve(routes);
-    await this.applied.steer(networkPlan(this.config));
+    await this.applied.steer(this.plan(this.config));
+  }
+
+  private get synDevice(): string | undefined {
+    const { synRate, steering, tun } = this.config;
+    const has = synRate !== null && steering === 'tc' && this.synBudgetFailure === null;
+    return has ? synDevice(tun.name) : undefined;
+  }
+
+  private plan(config: NodeConfig): Omit<NetworkPlan, 'generation'> {
+    const device = this.synDevice;
+    return { ...networkPlan(config), ...(device === undefined ? {} : { synDevice: device }) };
   }
 
   /** What is gone is no longer answered. @throws NetworkSetupError */
@@ -69,10 +90,19 @@ export class NodeNetwork {
   async reload(next: NodeConfig): Promise<void> {
     if (JSON.stringify(networkPlan(this.config)) === JSON.stringify(networkPlan(next))) return;
     const applied = await AppliedNetwork.prepare(networkPlan(next), networkStateFile(next));
+    // It stays as it is, and its way back goes along.
+    for (const { undo } of planSynBudget(synBudget(next))) if (undo !== undefined) applied.willUndo(undo);
     this.vips.adopt(applied);
-    await applied.steer(networkPlan(next));
+    await applied.steer(this.plan(next));
     this.applied = applied;
     this.config = next;
+  }
+
+  /** SYNs that were dropped because they were more than the budget; 0 where they cannot be counted. */
+  async synDrops(): Promise<number> {
+    if (this.config.synRate === null || this.synBudgetFailure !== null) return 0;
+    // Somebody else may have removed the table.
+    return synBudgetDrops(synBudget(this.config)).catch(() => 0);
   }
 
   /** After a start that failed: leaves what it found. */

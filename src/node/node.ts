@@ -115,6 +115,7 @@ export class TwohopNode {
       tables: () => feed.tables.gauges(feed.taken),
       sessions: () => feed.sessions.sizes(),
       dissectors: () => feed.dissectors,
+      synDrops: async () => (await this.network?.synDrops()) ?? 0,
     });
   }
 
@@ -160,6 +161,8 @@ export class TwohopNode {
     await this.feed.start();
     await this.announcer.start();
     await this.network?.steer(this.feed.vips.state.routes);
+    const unbounded = this.network?.synBudgetFailure ?? null;
+    if (unbounded !== null) this.options.log.warn(`SYNs are not bounded by node.syn_rate: ${unbounded}`);
     this.standing.isUp = true;
     this.control?.start();
     this.check();
@@ -173,6 +176,7 @@ export class TwohopNode {
         ...this.feed.plane?.offload,
         steering: this.options.networkSetup ? config.steering : 'none',
         failureMode: config.failureMode,
+        synRate: this.network === null || unbounded !== null ? 'off' : (config.synRate ?? 'off'),
         tables: this.feed.tables.versions(),
         ...(this.control === null ? {} : { store: this.control.store.description }),
       },

@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { type Prefix, parsePrefix } from '../table/address.js';
 import { runBatch } from './batch-command.js';
 import { type AppliedNetwork, NetworkSetupError } from './network.js';
+import { filtersOf } from './network-setup.js';
 
 const run = promisify(execFile);
 
@@ -17,6 +18,8 @@ const POLICY_TABLE = '100';
 const POLICY_PREF = '10';
 const STICKY_MARK = '0x2b0b';
 const EXISTS = 'File exists';
+/** Handles of filters for all packets begin here, behind those for SYNs, of which there are fewer than that. */
+const LAST_FILTERS = 0x400;
 
 export interface VipNetworkPlan {
   readonly tun: string;
@@ -43,6 +46,8 @@ export class VipNetwork {
   /** Handle of the filter, or 0 for rules, by prefix. */
   private readonly steered = new Map<string, number>();
   private local = new Set<string>();
+  /** Where steered SYNs go in place of the TUN. To be set before anything is steered. */
+  synDevice: string | undefined;
   private prepared = false;
   private readonly undo: (readonly string[])[] = [];
   /** Preferences of an earlier node, to go once ours stand. */
@@ -148,16 +153,17 @@ export class VipNetwork {
     }
     const used = new Set(this.steered.values());
     let handle = 0;
-    const lines = prefixes.map((prefix) => {
+    const lines = prefixes.flatMap((prefix) => {
       do handle++;
       while (used.has(handle));
       this.steered.set(prefix, handle);
-      const six = prefix.includes(':');
-      const [protocol, match] = six ? ['ipv6', 'ip6'] : ['ip', 'ip'];
-      return (
-        `filter add dev ${device} ingress pref ${this.preferences[six ? 1 : 0]} protocol ${protocol} ` +
-        `handle ::${handle.toString(16)} u32 match ${match} dst ${prefix} action mirred egress redirect dev ${tun}`
-      );
+      const [protocol, pref] = prefix.includes(':')
+        ? ['ipv6', this.preferences[1]]
+        : ['ip', this.preferences[0]];
+      const add = `filter add dev ${device} ingress pref ${pref} protocol ${protocol}`;
+      const filters = filtersOf(parsePrefix(prefix), tun, this.synDevice);
+      const handles = this.handlesOf(handle);
+      return filters.map((filter, index) => `${add} handle ::${handles[index]} u32 ${filter.join(' ')}`);
     });
     await this.batch(['tc'], lines);
     for (const pref of this.stale) {
@@ -179,14 +185,22 @@ export class VipNetwork {
         const pref = this.preferences[version === 4 ? 0 : 1];
         const root = await this.rootOf(pref);
         const protocol = version === 4 ? 'ip' : 'ipv6';
-        const lines = some.map((prefix) => {
-          const handle = (this.steered.get(prefix) ?? 0).toString(16);
-          return `filter del dev ${this.plan.interface} ingress pref ${pref} protocol ${protocol} handle ${root}::${handle} u32`;
-        });
+        const lines = some.flatMap((prefix) =>
+          this.handlesOf(this.steered.get(prefix) ?? 0).map(
+            (handle) =>
+              `filter del dev ${this.plan.interface} ingress pref ${pref} protocol ${protocol} handle ${root}::${handle} u32`,
+          ),
+        );
         await this.batch(['tc'], lines);
       }
     }
     for (const prefix of prefixes) this.steered.delete(prefix);
+  }
+
+  /** Of the filters of a prefix: the kernel tries them in the order of their handles. */
+  private handlesOf(handle: number): string[] {
+    const last = (handle + LAST_FILTERS).toString(16);
+    return this.synDevice === undefined ? [last] : [handle.toString(16), last];
   }
 
   private rule(prefix: string): string {

@@ -14,6 +14,7 @@ import { benchReplay, benchReplayMemory } from './replay.js';
 import type { Row } from './report.js';
 import { runScale, SCALE_CASES } from './scale.js';
 import { simulationRows } from './simulation.js';
+import { benchSynFlood } from './syn-flood.js';
 import { benchTcp } from './tcp.js';
 import type { NativePrograms } from './twin.js';
 import { vipRows } from './vip-rows.js';
@@ -121,6 +122,12 @@ export const BENCHMARKS: readonly Benchmark[] = [
     notQuick: 'takes 8 s',
     missing: missingForConnections,
     run: (programs, quick) => benchConnections(programs, quick),
+  },
+  {
+    name: 'syn-flood',
+    notQuick: 'takes 20 s',
+    missing: missingForIo,
+    run: async (programs) => benchSynFlood(programs),
   },
   ...(['scale-tun', 'lookups'] as const).map((which) => ({
     name: which,

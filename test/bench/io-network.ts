@@ -40,12 +40,18 @@ export function writePackets(file: string, packets: readonly Uint8Array[]): void
   writeFileSync(file, Buffer.concat(parts));
 }
 
-/** Packets that the TUN's queue had no room for: the twelfth number of its line. */
-export function tunDrops(): number {
-  const line = readFileSync('/proc/self/net/dev', 'utf8')
+/** What a device has sent, and what it has dropped of what it was to send. @param pid of a process in its namespace */
+export function deviceSent(name: string, pid: number | 'self' = 'self'): { packets: number; drops: number } {
+  const line = readFileSync(`/proc/${pid}/net/dev`, 'utf8')
     .split('\n')
-    .find((text) => text.trimStart().startsWith(`${TUN}:`));
-  return Number(line?.split(/[\s:]+/).filter(Boolean)[12] ?? 0);
+    .find((text) => text.trimStart().startsWith(`${name}:`));
+  const numbers = (line?.split(/[\s:]+/).filter(Boolean) ?? []).slice(1).map(Number);
+  return { packets: numbers[9] ?? 0, drops: numbers[11] ?? 0 };
+}
+
+/** Packets that the TUN's queue had no room for. */
+export function tunDrops(): number {
+  return deviceSent(TUN).drops;
 }
 
 /** Never resolves. @throws when the generator ends, which it never does by itself */

@@ -2,7 +2,10 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { formatIpv4 } from '../../src/table/address.js';
+import { filtersOf, shellLine } from '../../src/node/network-setup.js';
+import { planSynBudget, synDevice } from '../../src/node/syn-budget.js';
+import { formatIpv4, parsePrefix } from '../../src/table/address.js';
+import { deviceSent } from './io-network.js';
 import type { PlaneMode, PlaneSpec } from './tcp-plane.js';
 import { BYSTANDER, SERVERS, VIP4 } from './workload.js';
 
@@ -24,6 +27,10 @@ export interface SiteSpec {
   readonly mode: SiteMode;
   /** MTU of the underlay in bytes. */
   readonly mtu: number;
+  /** As in {@link PlaneSpec}. */
+  readonly secondHop?: number;
+  /** As in a node's configuration, for the load balancer; no bound without. */
+  readonly synRate?: number;
   /** The native twin. */
   readonly library: string;
 }
@@ -59,6 +66,10 @@ export class Site {
   readonly vip: string;
   /** An address of the server's, straight to it. */
   readonly direct: string;
+  /** The client's link to the load balancer. */
+  readonly link: string;
+  /** The client's address on its link to the server. */
+  readonly clientFromServer: string;
   private readonly a: string;
   private readonly b: string;
   private planes: ChildProcess[] = [];
@@ -69,6 +80,8 @@ export class Site {
     this.b = `b${index}`;
     this.vip = formatIpv4(VIP4 + 1 + index);
     this.direct = `198.51.101.${2 * index + 1}`;
+    this.link = `ca${index}`;
+    this.clientFromServer = `198.51.101.${2 * index}`;
     this.wire(index);
   }
 
@@ -108,24 +121,52 @@ export class Site {
   }
 
   private async startPlanes(mode: PlaneMode): Promise<void> {
-    const { mtu, library } = this.spec;
+    const { mtu, library, secondHop, synRate = null } = this.spec;
     for (const [namespace, dip] of [
       [this.a, BYSTANDER],
       [this.b, SERVERS[0]],
     ] as const) {
-      const spec: PlaneSpec = { mode, dip, owner: SERVERS[0], mtu, library };
+      const spec: PlaneSpec = {
+        mode,
+        dip,
+        owner: SERVERS[0],
+        mtu,
+        library,
+        ...(secondHop === undefined ? {} : { secondHop }),
+      };
       this.planes.push(await start(namespace, [process.execPath, PLANE, JSON.stringify(spec)]));
       sh(`ip -n ${namespace} link set ${TUN} txqueuelen 10000 up`);
     }
-    sh(`
-      tc -n ${this.a} qdisc add dev ac clsact
-      tc -n ${this.a} filter add dev ac ingress protocol ip u32 match ip dst ${VIPS} action mirred egress redirect dev ${TUN}
-    `);
+    const budget = planSynBudget({ tun: TUN, steering: 'tc', rate: synRate }).map(({ run }) =>
+      shellLine(run),
+    );
+    const filters = filtersOf(parsePrefix(VIPS), TUN, synRate === null ? undefined : synDevice(TUN)).map(
+      (filter) => `tc filter add dev ac ingress pref 1 protocol ip u32 ${filter.join(' ')}`,
+    );
+    const script = ['tc qdisc add dev ac clsact', ...budget, ...filters].join('\n');
+    execFileSync('ip', ['netns', 'exec', this.a, 'sh', '-ec', script], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
   }
 
   /** Starts a program on the server; resolves at its first word. */
   async serve(command: readonly string[]): Promise<ChildProcess> {
     return start(this.b, command);
+  }
+
+  /** Bytes of memory that both data planes hold. */
+  residentMemory(): number {
+    return this.planes.reduce((sum, { pid }) => sum + residentMemory(pid), 0);
+  }
+
+  /** Packets that the load balancer has taken from its TUN. */
+  takenPackets(): number {
+    return deviceSent(TUN, this.planes[0].pid).packets;
+  }
+
+  /** Runs a shell's words with the names of both namespaces in `$a` and `$b`. */
+  configure(script: string): void {
+    sh(`a=${this.a}; b=${this.b}; ${script}`);
   }
 
   /** Seconds of processor time that both data planes have had; 0 where the kernel forwards. */
@@ -174,4 +215,9 @@ export function runOnClient(program: string, words: readonly string[], seconds: 
 function processorTime({ pid }: ChildProcess): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+function residentMemory(pid: number | undefined): number {
+  const [, kibibytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return 1024 * Number(kibibytes);
 }

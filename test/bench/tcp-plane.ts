@@ -1,5 +1,6 @@
 import koffi from 'koffi';
 import { Poller, WakeEvent } from '../../src/io/poller.js';
+import { CachedSockets } from '../../src/io/socket-cache.js';
 import { DataPlaneLoop } from '../../src/node/data-plane-loop.js';
 import { widenInlining } from '../../src/node/engine.js';
 import { openPorts } from '../../src/node/ports.js';
@@ -26,6 +27,8 @@ export interface PlaneSpec {
   readonly dip: number;
   /** Every flow's server. */
   readonly owner: number;
+  /** Every bucket's second hop: sockets are then looked up in the kernel. None without. */
+  readonly secondHop?: number;
   readonly mtu: number;
   /** The native twin. */
   readonly library: string;
@@ -37,7 +40,10 @@ const BUCKETS = 4096;
 function run(spec: PlaneSpec): void {
   widenInlining();
   const slots = newSlots(BUCKETS);
-  for (let bucket = 0; bucket < BUCKETS; bucket++) slots[2 * bucket] = spec.owner;
+  for (let bucket = 0; bucket < BUCKETS; bucket++) {
+    slots[2 * bucket] = spec.owner;
+    slots[2 * bucket + 1] = spec.secondHop ?? 0;
+  }
   const base = pathConfig(spec.dip);
   const config = {
     ...base,
@@ -78,7 +84,8 @@ function run(spec: PlaneSpec): void {
   }
   const state = new PathState(config);
   const counters = new PathCounters(state.trafficsets.length);
-  const sockets = new SocketSet([]);
+  const sockets =
+    spec.secondHop === undefined ? new SocketSet([]) : CachedSockets.overKernel(CachedSockets.sharedState());
   const loop = new DataPlaneLoop(
     ports,
     new Forwarder(state, counters, sockets, ports.batch.capacity),

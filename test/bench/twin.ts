@@ -34,6 +34,8 @@ export interface NativePrograms {
   readonly stream: string;
   /** Small requests and answers over TCP. */
   readonly pingpong: string;
+  /** Bulk TCP the other way. */
+  readonly download: string;
   /** Holds many connections. */
   readonly connections: string;
 }
@@ -46,13 +48,15 @@ export function compileNative(): NativePrograms {
   const generator = join(directory, 'generator');
   const stream = join(directory, 'stream');
   const pingpong = join(directory, 'pingpong');
+  const download = join(directory, 'download');
   const connections = join(directory, 'connections');
   compile(['-shared', '-fPIC', '-o', library], SOURCES);
   compile(['-o', generator], GENERATOR_SOURCES);
   compile(['-o', stream], ['stream.c']);
   compile(['-o', pingpong], ['pingpong.c']);
+  compile(['-o', download], ['download.c']);
   compile(['-o', connections], ['connections.c']);
-  return { library, generator, stream, pingpong, connections };
+  return { library, generator, stream, pingpong, download, connections };
 }
 
 function compile(output: readonly string[], sources: readonly string[]): void {

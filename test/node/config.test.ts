@@ -49,6 +49,7 @@ describe('node configuration', () => {
       steering: 'tc',
       failureMode: 'closed',
       stickyReplies: false,
+      synRate: 20_000,
       sender: 'mmsg',
       admin: [{ kind: 'tcp', host: '127.0.0.1', port: 9090 }],
     });

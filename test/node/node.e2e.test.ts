@@ -74,6 +74,16 @@ describePrivileged('a node', ['root', 'tun', 'namespaces', 'ip', 'tc', 'curl', '
     expect(seen.redirects).toBeGreaterThan(0);
   });
 
+  it.each(['tc', 'policy'])(
+    'lets a bounded number of SYNs in, and all packets of connections: steering by %s',
+    { timeout: 120_000 },
+    (steering) => {
+      const seen = runEnclosed<unknown>(new URL('./fixtures/syn-budget.mjs', import.meta.url), steering);
+      const flooded = { answers: Array(4).fill('s1'), download: 400_000 };
+      expect(seen).toEqual({ quiet: ['s1', 0], four: flooded, six: flooded, exit: 0, left: [] });
+    },
+  );
+
   it('switches roles for UDP flows, and has one hop for request-response', { timeout: 120_000 }, () => {
     const seen = runEnclosed<Record<string, unknown> & { redirects: number }>(
       new URL('./fixtures/udp.mjs', import.meta.url),
