@@ -125,7 +125,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   },
   {
     name: 'syn-flood',
-    notQuick: 'takes 20 s',
+    notQuick: 'takes 25 s',
     missing: missingForIo,
     run: async (programs) => benchSynFlood(programs),
   },

@@ -51,7 +51,7 @@ export type SynFloodResult = Readonly<Record<FloodMode, readonly FloodRound[]>>;
 
 /** @throws when the child fails; it says why on standard error */
 export function benchSynFlood(programs: NativePrograms): Row[] {
-  const options: SynFloodOptions = { programs, rounds: 5, seconds: 0.4, synRate: SYN_RATE };
+  const options: SynFloodOptions = { programs, rounds: 4, seconds: 0.4, synRate: SYN_RATE };
   const { plain, offload } = runEnclosed<SynFloodResult>(CHILD, options, 'the benchmark of a SYN flood');
   return [
     rateRow('syn-flood', plain),
