@@ -15,6 +15,11 @@ export class ReadAhead {
     const wanted = came === asked ? 2 * this.next : Math.max(came + 1, asked >> 1);
     this.next = Math.min(Math.max(wanted, LEAST), this.most);
   }
+
+  /** Forgets what came: as at the beginning. */
+  restart(): void {
+    this.next = LEAST;
+  }
 }
 
 /** One packet, and the answer that there is no second: without it a call more would have to ask. */

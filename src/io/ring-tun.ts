@@ -4,7 +4,7 @@ import { newCounters } from './counters.js';
 import { ArenaAddress, libc } from './libc.js';
 import type { PacketSink, PacketSource, PortCounters } from './port.js';
 import { ReadAhead } from './read-ahead.js';
-import { RING_CAPACITY, Ring } from './ring.js';
+import { RING_CAPACITY, type Ring } from './ring.js';
 import { Errno, SystemError } from './system-error.js';
 import { checkSlots, endReading, openTunQueue, type TunOptions, type TunQueue } from './tun.js';
 
@@ -36,16 +36,9 @@ export class RingTunPort implements PacketSource, PacketSink {
     this.spreadReason = queue.spreadReason;
   }
 
-  /** As `TunPort.open`; throws a {@link SystemError} too where the kernel has or allows no io_uring. */
-  static open(options: TunOptions): RingTunPort {
-    // The device last: it is the only one that others see.
-    const ring = Ring.open();
-    try {
-      return new RingTunPort(openTunQueue(options, false), ring);
-    } catch (error) {
-      ring.close();
-      throw error;
-    }
+  /** As `TunPort.open`. @param ring closed with the port */
+  static open(options: TunOptions, ring: Ring): RingTunPort {
+    return new RingTunPort(openTunQueue(options, false), ring);
   }
 
   get fd(): number {

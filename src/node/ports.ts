@@ -1,11 +1,12 @@
 import type { PacketSink, PacketSource } from '../io/port.js';
 import { RawSender } from '../io/raw.js';
+import { Ring } from '../io/ring.js';
 import { RingTunPort } from '../io/ring-tun.js';
 import { SuperTunPort } from '../io/super-tun.js';
 import { SystemError } from '../io/system-error.js';
 import { OFFLOAD_EXTRA, TrainReceiver } from '../io/train-receiver.js';
 import { TrainSender } from '../io/train-sender.js';
-import { TunPort } from '../io/tun.js';
+import { type TunOptions, TunPort } from '../io/tun.js';
 import { GueReceiver } from '../io/udp.js';
 import { BATCH_CAPACITY, type BatchOptions } from '../path/batch.js';
 import type { FromWorker, WorkerInit } from './messages.js';
@@ -17,7 +18,7 @@ export interface OffloadFound {
   readonly offload: 'off' | 'tcp' | 'tcp+udp';
   /** Why not more, in words; empty where nothing is missing. */
   readonly reason: string;
-  /** Packets per system call on the TUN: many, through io_uring, or one (one super-packet, with offload). */
+  /** Packets (with offload: super-packets, too) per system call on the TUN: many, through io_uring, or one. */
   readonly tunCalls: 'batched' | 'single';
   /** Why single, in words; empty where nothing is missing. */
   readonly tunCallsReason: string;
@@ -66,7 +67,9 @@ function openOffload(init: PortInit): OpenPorts {
     // The device last: it is the only one that others see.
     const gue = keep(TrainReceiver.open({ dip: init.path.dip, port: init.path.port, reusePort: true }));
     const underlay = keep(TrainSender.open({ sourceDip: init.path.dip }));
-    const tun = keep(SuperTunPort.open({ name: init.tun, multiQueue: true, mtu: init.maxPacket }));
+    const { ring, ...calls } = openRing(init);
+    if (ring !== null) keep(ring);
+    const tun = keep(SuperTunPort.open(tunOptions(init), ring));
     return {
       tun,
       gue,
@@ -77,8 +80,7 @@ function openOffload(init: PortInit): OpenPorts {
           tun.offload === 'tcp+udp'
             ? ''
             : 'this kernel has no UDP segmentation on TUN devices (Linux 6.2 has)',
-        tunCalls: 'single',
-        tunCallsReason: 'offload brings super-packets, one per call',
+        ...calls,
         tunQueuesReason: tun.spreadReason,
       },
       batch: { capacity: OFFLOAD_CAPACITY, maxPacket: largestPacket(init), extra: OFFLOAD_EXTRA },
@@ -103,21 +105,33 @@ function openPlain(init: PortInit, post: (message: FromWorker) => void, reason: 
   };
 }
 
+type TunCalls = Pick<OffloadFound, 'tunCalls' | 'tunCallsReason'>;
+
 /** Many packets per system call where the kernel can and nobody said no. */
-function openTun(
-  init: PortInit,
-): { readonly tun: RingTunPort | TunPort } & Pick<OffloadFound, 'tunCalls' | 'tunCallsReason'> {
-  const options = { name: init.tun, multiQueue: true, mtu: init.maxPacket };
-  if (init.tunBatch === 'off') {
-    return { tun: TunPort.open(options), tunCalls: 'single', tunCallsReason: '' };
-  }
+function openTun(init: PortInit): { readonly tun: RingTunPort | TunPort } & TunCalls {
+  const { ring, ...calls } = openRing(init);
+  const options = tunOptions(init);
+  if (ring === null) return { tun: TunPort.open(options), ...calls };
   try {
-    return { tun: RingTunPort.open(options), tunCalls: 'batched', tunCallsReason: '' };
+    return { tun: RingTunPort.open(options, ring), ...calls };
+  } catch (error) {
+    ring.close();
+    throw error;
+  }
+}
+
+function openRing(init: PortInit): { readonly ring: Ring | null } & TunCalls {
+  if (init.tunBatch === 'off') return { ring: null, tunCalls: 'single', tunCallsReason: '' };
+  try {
+    return { ring: Ring.open(), tunCalls: 'batched', tunCallsReason: '' };
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    // What is wrong with the device is wrong for the plain port too, and that says so.
-    return { tun: TunPort.open(options), tunCalls: 'single', tunCallsReason: error.message };
+    return { ring: null, tunCalls: 'single', tunCallsReason: error.message };
   }
+}
+
+function tunOptions(init: PortInit): TunOptions {
+  return { name: init.tun, multiQueue: true, mtu: init.maxPacket };
 }
 
 function largestPacket(init: PortInit): number {

@@ -1,6 +1,7 @@
 import koffi from 'koffi';
 import { Poller, WakeEvent } from '../../src/io/poller.js';
 import { RawSender } from '../../src/io/raw.js';
+import { Ring } from '../../src/io/ring.js';
 import { RingTunPort } from '../../src/io/ring-tun.js';
 import { TunPort } from '../../src/io/tun.js';
 import { GueReceiver } from '../../src/io/udp.js';
@@ -54,11 +55,8 @@ export class BothPlanes {
 
   constructor(options: BothPlanesOptions) {
     const { config, listed, library, batched } = options;
-    this.tun = (batched ? RingTunPort : TunPort).open({
-      name: options.tun,
-      mtu: MTU,
-      multiQueue: options.multiQueue === true,
-    });
+    const device = { name: options.tun, mtu: MTU, multiQueue: options.multiQueue === true };
+    this.tun = batched ? RingTunPort.open(device, Ring.open()) : TunPort.open(device);
     ip('link', 'set', options.tun, 'up');
     this.gue = GueReceiver.open({ dip: config.dip, port: config.port, reusePort: true });
     this.underlay = RawSender.open({ sourceDip: config.dip });

@@ -3,10 +3,11 @@ import { createRequire } from 'node:module';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { Poller } from '../../src/io/poller.js';
 import type { PacketSource } from '../../src/io/port.js';
+import { Ring } from '../../src/io/ring.js';
 import { SUPER_TUN_EXTRA, SuperTunPort } from '../../src/io/super-tun.js';
 import { OFFLOAD_EXTRA, TrainReceiver } from '../../src/io/train-receiver.js';
 import { TrainSender } from '../../src/io/train-sender.js';
-import { TunPort } from '../../src/io/tun.js';
+import { type TunOptions, TunPort } from '../../src/io/tun.js';
 import { GueReceiver } from '../../src/io/udp.js';
 import { PacketBatch } from '../../src/path/batch.js';
 import { Action } from '../../src/path/verdict.js';
@@ -47,121 +48,144 @@ function batchFor(packets: readonly Uint8Array[], action: Action, nextHop = 0): 
 
 const hex = (packets: readonly Uint8Array[]) => packets.map((packet) => Buffer.from(packet).toString('hex'));
 
-describePrivileged('a TUN device with offloads', ['root', 'tun', 'namespaces', 'ip'], () => {
-  const open: { close(): void }[] = [];
-  function opened<T extends { close(): void }>(port: T): T {
-    open.push(port);
-    return port;
-  }
+describeDevice('a TUN device with offloads', () => null);
+describeDevice('a TUN device with offloads, read and written in batches', () => Ring.open());
 
-  beforeAll(() => {
-    enterPrivateNetwork();
-    sysctl('net/ipv4/ip_forward', 1);
-    sysctl('net/ipv6/conf/all/forwarding', 1);
-  });
-  afterEach(() => {
-    for (const port of open.splice(0)) port.close();
-  });
+function describeDevice(title: string, ring: () => Ring | null): void {
+  describePrivileged(title, ['root', 'tun', 'namespaces', 'ip'], () => {
+    const open: { close(): void }[] = [];
+    function opened<T extends { close(): void }>(port: T): T {
+      open.push(port);
+      return port;
+    }
 
-  function up(name: string): void {
-    ip(`link set ${name} addrgenmode none txqueuelen 1000 up`);
-    sysctl(`net/ipv4/conf/${name}/rp_filter`, 0);
-  }
+    const superTun = (options: TunOptions) => SuperTunPort.open(options, ring());
+    const isBatched = ring() !== null;
 
-  /** Two devices; the kernel forwards what is written into `from` to `to`, and takes one from the TTL. */
-  function forwarding<T extends { close(): void }>(to: T & { name: string }): { from: SuperTunPort; to: T } {
-    const from = opened(SuperTunPort.open({ name: 'tun-from', mtu: 1500 }));
-    sysctl('net/ipv4/conf/all/rp_filter', 0);
-    up(from.name);
-    up(to.name);
-    ip(`route add 192.0.2.0/24 dev ${to.name}`);
-    ip(`-6 route add 2001:db8:100::/64 dev ${to.name}`);
-    ip(`route add 198.51.100.0/24 dev ${from.name}`);
-    ip(`-6 route add 2001:db8:c::/64 dev ${from.name}`);
-    return { from, to };
-  }
+    beforeAll(() => {
+      enterPrivateNetwork();
+      sysctl('net/ipv4/ip_forward', 1);
+      sysctl('net/ipv6/conf/all/forwarding', 1);
+    });
+    afterEach(() => {
+      for (const port of open.splice(0)) port.close();
+    });
 
-  /** Packets of one flow that follow each other, as a sender's kernel cuts them. */
-  function flow(version: 4 | 6, protocol: 'tcp' | 'udp', count: number, size: number): Uint8Array[] {
-    return Array.from({ length: count }, (_, i) =>
-      finish(
-        makePacket({
-          version,
-          protocol,
-          flags: i === count - 1 ? ACK | 0x08 : ACK,
-          sequence: 7 + i * size,
-          data: pattern(i === count - 1 ? size - 3 : size, i),
-        }),
-        100 + i,
-      ),
+    function up(name: string): void {
+      ip(`link set ${name} addrgenmode none txqueuelen 1000 up`);
+      sysctl(`net/ipv4/conf/${name}/rp_filter`, 0);
+    }
+
+    /** Two devices; the kernel forwards what is written into `from` to `to`, and takes one from the TTL. */
+    function forwarding<T extends { close(): void }>(
+      to: T & { name: string },
+    ): { from: SuperTunPort; to: T } {
+      const from = opened(superTun({ name: 'tun-from', mtu: 1500 }));
+      sysctl('net/ipv4/conf/all/rp_filter', 0);
+      up(from.name);
+      up(to.name);
+      ip(`route add 192.0.2.0/24 dev ${to.name}`);
+      ip(`-6 route add 2001:db8:100::/64 dev ${to.name}`);
+      ip(`route add 198.51.100.0/24 dev ${from.name}`);
+      ip(`-6 route add 2001:db8:c::/64 dev ${from.name}`);
+      return { from, to };
+    }
+
+    /** Packets of one flow that follow each other, as a sender's kernel cuts them. */
+    function flow(version: 4 | 6, protocol: 'tcp' | 'udp', count: number, size: number): Uint8Array[] {
+      return Array.from({ length: count }, (_, i) =>
+        finish(
+          makePacket({
+            version,
+            protocol,
+            flags: i === count - 1 ? ACK | 0x08 : ACK,
+            sequence: 7 + i * size,
+            data: pattern(i === count - 1 ? size - 3 : size, i),
+          }),
+          100 + i,
+        ),
+      );
+    }
+
+    /** What forwarding makes of it. */
+    function oneHopFurther(packet: Uint8Array): Uint8Array {
+      const further = Uint8Array.from(packet);
+      further[packet[0] >>> 4 === 4 ? 8 : 7]--;
+      return finish(further, (packet[4] << 8) | packet[5]);
+    }
+
+    const flows = [
+      [4, 'tcp'],
+      [6, 'tcp'],
+      [4, 'udp'],
+      [6, 'udp'],
+    ] as const;
+
+    it.each(flows)(
+      'takes a train with one call; the kernel makes the same packets of it: IPv%i %s',
+      (version, protocol) => {
+        const { from, to } = forwarding(opened(TunPort.open({ name: 'tun-to', mtu: 1500 })));
+        const packets = flow(version, protocol, 40, 1400);
+        expect(from.send(batchFor(packets, Action.Deliver), Action.Deliver)).toBe(40);
+        const bytes = packets.reduce((sum, packet) => sum + packet.length, 0);
+        expect(from.sent).toEqual({ packets: 40, bytes, calls: 1, errors: 0 });
+        expect(hex(receive(to, 40))).toEqual(hex(packets.map(oneHopFurther)));
+      },
     );
-  }
 
-  /** What forwarding makes of it. */
-  function oneHopFurther(packet: Uint8Array): Uint8Array {
-    const further = Uint8Array.from(packet);
-    further[packet[0] >>> 4 === 4 ? 8 : 7]--;
-    return finish(further, (packet[4] << 8) | packet[5]);
-  }
+    it.each(flows)(
+      'gives a train with one call, over several batches if need be: IPv%i %s',
+      (version, protocol) => {
+        const { from, to } = forwarding(opened(superTun({ name: 'tun-to', mtu: 1500 })));
+        if (protocol === 'udp' && to.offload !== 'tcp+udp') return;
+        const packets = flow(version, protocol, 40, 1400);
+        from.send(batchFor(packets, Action.Deliver), Action.Deliver);
+        expect(hex(receive(to, 40, 16))).toEqual(hex(packets.map(oneHopFurther)));
+        // One call for the train, and few that find nothing more, or the kernel's own reports.
+        expect(to.received.errors).toBe(0);
+        expect(to.received.calls).toBeLessThan(12);
+        expect(to.pending).toBe(false);
+      },
+    );
 
-  const flows = [
-    [4, 'tcp'],
-    [6, 'tcp'],
-    [4, 'udp'],
-    [6, 'udp'],
-  ] as const;
+    it('carries what is no train one by one, and counts what the kernel refuses', () => {
+      const { from, to } = forwarding(opened(superTun({ name: 'tun-to', mtu: 1500 })));
+      const packets = [flow(4, 'tcp', 1, 100)[0], flow(6, 'udp', 1, 100)[0], flow(4, 'udp', 1, 1400)[0]];
+      const batch = batchFor([...packets, Buffer.alloc(40, 0x10)], Action.Deliver);
+      expect(from.send(batch, Action.Deliver)).toBe(3);
+      expect(from.sent).toMatchObject({ packets: 3, calls: isBatched ? 1 : 4, errors: 1 });
+      expect(hex(receive(to, 3))).toEqual(hex(packets.map(oneHopFurther)));
+    });
 
-  it.each(flows)(
-    'takes a train with one call; the kernel makes the same packets of it: IPv%i %s',
-    (version, protocol) => {
-      const { from, to } = forwarding(opened(TunPort.open({ name: 'tun-to', mtu: 1500 })));
-      const packets = flow(version, protocol, 40, 1400);
-      expect(from.send(batchFor(packets, Action.Deliver), Action.Deliver)).toBe(40);
-      const bytes = packets.reduce((sum, packet) => sum + packet.length, 0);
-      expect(from.sent).toEqual({ packets: 40, bytes, calls: 1, errors: 0 });
-      expect(hex(receive(to, 40))).toEqual(hex(packets.map(oneHopFurther)));
-    },
-  );
-
-  it.each(flows)(
-    'gives a train with one call, over several batches if need be: IPv%i %s',
-    (version, protocol) => {
-      const { from, to } = forwarding(opened(SuperTunPort.open({ name: 'tun-to', mtu: 1500 })));
-      if (protocol === 'udp' && to.offload !== 'tcp+udp') return;
-      const packets = flow(version, protocol, 40, 1400);
-      from.send(batchFor(packets, Action.Deliver), Action.Deliver);
-      expect(hex(receive(to, 40, 16))).toEqual(hex(packets.map(oneHopFurther)));
-      // One call for the train, and few that find nothing more, or the kernel's own reports.
+    it('carries short packets many at once, in their order with trains among them', () => {
+      const { from, to } = forwarding(opened(superTun({ name: 'tun-to', mtu: 1500 })));
+      const short = (count: number) => Array.from({ length: count }, () => flow(4, 'tcp', 1, 100)[0]);
+      const packets = [...short(70), ...flow(6, 'tcp', 30, 1400), ...short(28)];
+      expect(from.send(batchFor(packets, Action.Deliver), Action.Deliver)).toBe(128);
+      // 64 and 6 in front of the train.
+      expect(from.sent.calls).toBe(isBatched ? 2 + 1 + 1 : 70 + 1 + 28);
+      expect(hex(receive(to, 128, 100))).toEqual(hex(packets.map(oneHopFurther)));
       expect(to.received.errors).toBe(0);
-      expect(to.received.calls).toBeLessThan(12);
-      expect(to.pending).toBe(false);
-    },
-  );
+      if (isBatched) expect(to.received.calls).toBeLessThan(30);
+      else expect(to.received.calls).toBeGreaterThan(98);
+    });
 
-  it('carries what is no train one by one, and counts what the kernel refuses', () => {
-    const { from, to } = forwarding(opened(SuperTunPort.open({ name: 'tun-to', mtu: 1500 })));
-    const packets = [flow(4, 'tcp', 1, 100)[0], flow(6, 'udp', 1, 100)[0], flow(4, 'udp', 1, 1400)[0]];
-    const batch = batchFor([...packets, Buffer.alloc(40, 0x10)], Action.Deliver);
-    expect(from.send(batch, Action.Deliver)).toBe(3);
-    expect(from.sent).toMatchObject({ packets: 3, calls: 4, errors: 1 });
-    expect(hex(receive(to, 3))).toEqual(hex(packets.map(oneHopFurther)));
-  });
+    it('leaves nothing behind that a port without offloads would stumble over', () => {
+      opened(superTun({ name: 'tun-keep', persistent: true })).close();
+      const plain = opened(TunPort.open({ name: 'tun-keep', persistent: false, mtu: 1500 }));
+      const { from, to } = forwarding(plain);
+      const packets = flow(4, 'tcp', 3, 1000);
+      from.send(batchFor(packets, Action.Deliver), Action.Deliver);
+      expect(hex(receive(to, 3))).toEqual(hex(packets.map(oneHopFurther)));
+    });
 
-  it('leaves nothing behind that a port without offloads would stumble over', () => {
-    opened(SuperTunPort.open({ name: 'tun-keep', persistent: true })).close();
-    const plain = opened(TunPort.open({ name: 'tun-keep', persistent: false, mtu: 1500 }));
-    const { from, to } = forwarding(plain);
-    const packets = flow(4, 'tcp', 3, 1000);
-    from.send(batchFor(packets, Action.Deliver), Action.Deliver);
-    expect(hex(receive(to, 3))).toEqual(hex(packets.map(oneHopFurther)));
+    it('refuses batches without room for super-packets', () => {
+      const port = opened(superTun({ name: 'tun-room', mtu: 1500 }));
+      expect(() => port.receive(new PacketBatch())).toThrow(/0 bytes for super-packets/);
+      expect(port.receive(new PacketBatch({ extra: SUPER_TUN_EXTRA }))).toBe(0);
+    });
   });
-
-  it('refuses batches without room for super-packets', () => {
-    const port = opened(SuperTunPort.open({ name: 'tun-room', mtu: 1500 }));
-    expect(() => port.receive(new PacketBatch())).toThrow(/0 bytes for super-packets/);
-    expect(port.receive(new PacketBatch({ extra: SUPER_TUN_EXTRA }))).toBe(0);
-  });
-});
+}
 
 describePrivileged('trains over the underlay', ['root', 'namespaces', 'ip'], () => {
   const HERE = ipv4('10.0.1.1');

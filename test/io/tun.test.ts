@@ -5,6 +5,7 @@ import { libc } from '../../src/io/libc.js';
 import { interfaceMtu, setInterfaceMtu } from '../../src/io/net-device.js';
 import { Poller } from '../../src/io/poller.js';
 import type { PacketSource } from '../../src/io/port.js';
+import { Ring } from '../../src/io/ring.js';
 import { RingTunPort } from '../../src/io/ring-tun.js';
 import { SystemError } from '../../src/io/system-error.js';
 import { type TunOptions, TunPort } from '../../src/io/tun.js';
@@ -14,12 +15,15 @@ import { describePrivileged } from '../privileged.js';
 import { batchOf, checksum, pattern, udpPacket } from './packets.js';
 import { enterPrivateNetwork, ip, sysctl } from './private-network.js';
 
-type Kind = Pick<typeof TunPort | typeof RingTunPort, 'open'>;
+interface Kind {
+  open(options: TunOptions): TunPort | RingTunPort;
+}
 
 /** Both kinds make the same of every packet, one with a call for each, the other with a call for several. */
 describeDevice('a TUN device', TunPort, 1, 4 + 2);
 // Two are asked for, then four, of which two come: that the answer was short says that there are no more.
-describeDevice('a TUN device in batches', RingTunPort, 2, 2 + 1);
+const InBatches: Kind = { open: (options) => RingTunPort.open(options, Ring.open()) };
+describeDevice('a TUN device in batches', InBatches, 2, 2 + 1);
 
 /**
  * @param perWrite packets that one call writes, of two

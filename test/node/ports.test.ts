@@ -60,7 +60,7 @@ describePrivileged('the ports of a data plane', ['root', 'tun', 'namespaces', 'i
 
   it('carry super-packets where the kernel has all of it, and more of them at once', () => {
     const ports = found('auto');
-    expect(ports.offload).toMatchObject({ offload: 'tcp+udp', reason: '', tunCalls: 'single' });
+    expect(ports.offload).toMatchObject({ offload: 'tcp+udp', reason: '', tunCalls: 'batched' });
     expect(ports.batch.capacity).toBe(128);
   });
 
@@ -114,10 +114,13 @@ describePrivileged('the ports of a data plane', ['root', 'tun', 'namespaces', 'i
     expect(found('auto', 'raw-socket').offload.reason).toBe('sender: raw-socket sends single packets');
   });
 
-  it('read and write the TUN many packets at a time, unless they are not to', () => {
-    expect(found('off').offload).toMatchObject({ tunCalls: 'batched', tunCallsReason: '' });
-    expect(found('off', 'mmsg', 'off').offload).toMatchObject({ tunCalls: 'single', tunCallsReason: '' });
-  });
+  it.each(['off', 'auto'] as const)(
+    'read and write the TUN many packets at a time, unless they are not to: offload %s',
+    (offload) => {
+      expect(found(offload).offload).toMatchObject({ tunCalls: 'batched', tunCallsReason: '' });
+      expect(found(offload, 'mmsg', 'off').offload).toMatchObject({ tunCalls: 'single', tunCallsReason: '' });
+    },
+  );
 
   it('leave the queues to the kernel where it takes no program, and say why', () => {
     expect(found('off').offload.tunQueuesReason).toBe('');
@@ -133,10 +136,12 @@ describePrivileged('the ports of a data plane', ['root', 'tun', 'namespaces', 'i
   ])('take one packet at a time where io_uring answers errno %i, and say why', (errno, why) => {
     const descriptors = readdirSync('/proc/self/fd').length;
     refuse('syscall', errno, (number) => number === IO_URING_SETUP);
-    expect(found('off').offload).toMatchObject({
-      tunCalls: 'single',
-      tunCallsReason: expect.stringContaining(why),
-    });
+    for (const offload of ['off', 'auto'] as const) {
+      expect(found(offload).offload).toMatchObject({
+        tunCalls: 'single',
+        tunCallsReason: expect.stringContaining(why),
+      });
+    }
     expect(readdirSync('/proc/self/fd').length).toBe(descriptors);
   });
 
