@@ -29,8 +29,8 @@ export interface SiteSpec {
   readonly mtu: number;
   /** As in {@link PlaneSpec}. */
   readonly secondHop?: number;
-  /** As in a node's configuration, for the load balancer; no bound without. */
-  readonly synRate?: number;
+  /** As in a node's configuration, for the load balancer: as many as by default when absent; null: no bound. */
+  readonly synRate?: number | null;
   /** The native twin. */
   readonly library: string;
 }
@@ -121,7 +121,7 @@ export class Site {
   }
 
   private async startPlanes(mode: PlaneMode): Promise<void> {
-    const { mtu, library, secondHop, synRate = null } = this.spec;
+    const { mtu, library, secondHop, synRate = 20_000 } = this.spec;
     for (const [namespace, dip] of [
       [this.a, BYSTANDER],
       [this.b, SERVERS[0]],

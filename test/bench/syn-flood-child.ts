@@ -100,7 +100,7 @@ async function openSite(mode: FloodMode, { programs, synRate }: SynFloodOptions)
     mode,
     mtu: MTU,
     secondHop: SERVERS[1],
-    ...(synRate === null ? {} : { synRate }),
+    synRate,
     library: programs.library,
   });
   // Answers leave, and the client's kernel, which forwards nothing, drops them.
