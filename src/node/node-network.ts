@@ -12,6 +12,9 @@ export function networkStateFile(config: NodeConfig): string {
   return join(STATE_DIRECTORY, `${config.name}.network.json`);
 }
 
+/** How old the count of dropped SYNs may be. */
+const COUNT_EVERY_MS = 5000;
+
 export function networkPlan(config: NodeConfig): Omit<NetworkPlan, 'generation'> {
   return {
     tun: config.tun.name,
@@ -35,6 +38,8 @@ export function synBudget({ tun, steering, synRate }: NodeConfig): SynBudget {
 export class NodeNetwork {
   /** Why SYNs are not bounded though they should be; null when they are, or need not be. */
   synBudgetFailure: string | null = null;
+  private dropped = 0;
+  private droppedAt = Number.NEGATIVE_INFINITY;
 
   private constructor(
     private config: NodeConfig,
@@ -98,11 +103,18 @@ export class NodeNetwork {
     this.config = next;
   }
 
-  /** SYNs that were dropped because they were more than the budget; 0 where they cannot be counted. */
+  /**
+   * SYNs that were dropped because they were more than the budget, as of some seconds ago; 0 where they cannot be
+   * counted. Asking takes a process of its own, and a process as large as a node takes long to fork.
+   */
   async synDrops(): Promise<number> {
     if (this.config.synRate === null || this.synBudgetFailure !== null) return 0;
-    // Somebody else may have removed the table.
-    return synBudgetDrops(synBudget(this.config)).catch(() => 0);
+    if (performance.now() - this.droppedAt > COUNT_EVERY_MS) {
+      this.droppedAt = performance.now();
+      // Somebody else may have removed the table.
+      this.dropped = await synBudgetDrops(synBudget(this.config)).catch(() => 0);
+    }
+    return this.dropped;
   }
 
   /** After a start that failed: leaves what it found. */
