@@ -35,9 +35,14 @@ export function bucketsOf({ status }: ControlView, server: string): number {
 /** Version of the table that the active conductor has published; -1 before the first. */
 export const versionOf = ({ status }: ControlView): number => status?.trafficsets[TRAFFICSET]?.version ?? -1;
 
-/** Whether every node that is there uses the newest table. */
-export function allHave(view: ControlView): boolean {
-  return Object.values(view.nodes).every(({ tables }) => (tables[TRAFFICSET] ?? -1) >= versionOf(view));
+/**
+ * Whether every node that is there uses the newest table.
+ * @param dead one that the store does not know to be gone yet
+ */
+export function allHave(view: ControlView, dead = ''): boolean {
+  return Object.entries(view.nodes).every(
+    ([name, { tables }]) => name === dead || (tables[TRAFFICSET] ?? -1) >= versionOf(view),
+  );
 }
 
 /** As much of an equal share as the control loop leaves any server that is well. */

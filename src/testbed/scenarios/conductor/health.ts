@@ -39,7 +39,7 @@ export const health: Scenario = {
     await control.untilRouter(dying.name, 'withdrawn');
     const withdrawnAfter = clock() - diedAt;
     await dying.setLink('down');
-    await untilAvoided(control, dying.name);
+    await untilAvoided(control, dying.name, { isDead: true });
     const deadAvoidedAfter = clock() - diedAt;
     await dying.setLink('up');
     await dying.startService();
@@ -48,12 +48,11 @@ export const health: Scenario = {
     await control.untilInUse(dying.name);
     const { requests, outcomes } = await traffic.end();
 
-    const duringFailure = failed(
-      requests.filter(({ begun }) => begun >= failedAt && begun < failedAt + avoidedAfter),
-    );
-    const duringDeath = failed(
-      requests.filter(({ begun }) => begun >= diedAt && begun < diedAt + deadAvoidedAfter),
-    );
+    // Those that were under way already met it, too.
+    const met = (from: number, after: number) =>
+      failed(requests.filter(({ begun, ended }) => ended >= from && begun < from + after));
+    const duringFailure = met(failedAt, avoidedAfter);
+    const duringDeath = met(diedAt, deadAvoidedAfter);
     const others = failed(requests).length - duringFailure.length - duringDeath.length;
     const elsewhere = outcomes.filter(({ server }) => server !== dying.name);
     const onDead = outcomes.filter(({ server }) => server === dying.name);

@@ -10,11 +10,18 @@ const LONG_MS = 30_000;
 export const serversInUse = ({ servers, watch }: ControlPlane): ConductedServer[] =>
   servers.filter(({ name }) => bucketsOf(watch.view, name) > 0);
 
-/** Resolves when no node sends new connections to this server any more. */
-export async function untilAvoided({ watch }: ControlPlane, server: string): Promise<void> {
+/**
+ * Resolves when no node sends new connections to this server any more.
+ * @param isDead its own node sends nothing, whatever table the store says it has
+ */
+export async function untilAvoided(
+  { watch }: ControlPlane,
+  server: string,
+  { isDead = false } = {},
+): Promise<void> {
   await watch.until(
     `new connections to avoid ${server}`,
-    (view) => bucketsOf(view, server) === 0 && allHave(view),
+    (view) => bucketsOf(view, server) === 0 && allHave(view, isDead ? server : ''),
     LONG_MS,
   );
 }
