@@ -97,13 +97,13 @@ export const BENCHMARKS: readonly Benchmark[] = [
   { name: 'hash', run: ({ library }, quick) => benchHash(library, quick ? 31 : 301) },
   { name: 'heap', run: async (_programs, quick) => [await benchHeap(quick ? 2 : 3)] },
   { name: 'vips', notQuick: 'takes 4 s', run: () => vipRows() },
-  { name: 'replay', notQuick: 'takes 20 s', run: (_programs, quick) => benchReplay(quick ? 3 : 11) },
+  { name: 'replay', notQuick: 'takes 20 s', run: (_programs, quick) => benchReplay(quick ? 3 : 5) },
   { name: 'replay-memory', notQuick: 'takes 5 s', run: (_programs, quick) => benchReplayMemory(quick) },
   ...[...READ_CASES, ...WRITE_CASES].map(({ name }) => ({
     name,
     ...unlessQuick(name),
     run: async ({ library }: NativePrograms, quick: boolean) => [
-      await runCapture({ name, library, rounds: quick ? 15 : 101 }),
+      await runCapture({ name, library, rounds: quick ? 15 : 51 }),
     ],
   })),
   {
@@ -145,7 +145,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
     run: (programs, quick) =>
       benchIo({
         programs,
-        ...(quick ? { rounds: 15, milliseconds: 40 } : { rounds: 75, milliseconds: 100 }),
+        ...(quick ? { rounds: 15, milliseconds: 40 } : { rounds: 51, milliseconds: 100 }),
       }),
   },
   {

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -156,6 +156,13 @@ async function holdConnections({ programs }: PaceOptions): Promise<ChildProcess>
   return child;
 }
 
+/** Returns when it does nothing any more: it may be in the middle of a batch. */
+function stop(generator: ChildProcess): void {
+  generator.kill('SIGSTOP');
+  // Stopped, or ended.
+  while (!/\) [TZ] /.test(readFileSync(`/proc/${generator.pid}/stat`, 'utf8'))) {}
+}
+
 class Node {
   private readonly tun = TunPort.open({ name: TUN, mtu: MTU });
   private readonly gue: GueReceiver;
@@ -200,7 +207,7 @@ class Node {
     running.push(generator);
     // Until it has read its file.
     await Promise.race([setTimeout(300), ended(generator)]);
-    generator.kill('SIGSTOP');
+    stop(generator);
     this.empty(rest);
     return () => {
       generator.kill('SIGCONT');
@@ -210,7 +217,7 @@ class Node {
       const took = this.run(loop, this.milliseconds);
       const rate = ((this.done() - done) * 1000) / took;
       const lost = this.overflow() - overflow;
-      generator.kill('SIGSTOP');
+      stop(generator);
       this.empty(rest);
       requireVerdict(counters, setting.verdict);
       return { rate, overflow: lost };
@@ -229,7 +236,7 @@ class Node {
     return now - start;
   }
 
-  /** Until nothing comes any more: a generator that was just stopped may still be at it. */
+  /** Until nothing comes any more. */
   private empty(loop: DataPlaneLoop): void {
     for (let quiet = 0; quiet < 3; ) {
       this.poller.wait(2);
