@@ -58,14 +58,16 @@ export function benchSynFlood(programs: NativePrograms): Row[] {
     rateRow('syn-flood-offload', offload),
     memoryRow(
       'syn-flood-memory',
-      plain.map(
-        ({ during }, round) =>
-          during.resident -
-          plain[0].before.resident +
-          offload[round].during.resident -
-          offload[0].before.resident,
-      ),
-      'four data planes, under the floods, against what they held before the first',
+      plain
+        .slice(1)
+        .map(
+          ({ during }, round) =>
+            during.resident -
+            plain[0].during.resident +
+            offload[round + 1].during.resident -
+            offload[0].during.resident,
+        ),
+      'four data planes, under later floods, against what they held under the first',
     ),
     memoryRow(
       'syn-flood-kernel-memory',
