@@ -27,7 +27,8 @@ export const TIMES = {
   lease: 2,
   checkEvery: 0.5,
   checkTimeout: 1,
-  settle: 3,
+  // A node that starts again takes processor time from the service beside it: checks fail for three seconds then.
+  settle: 5,
   // Longer than a node takes to start again on a busy machine: that a server died, the checks of others tell sooner.
   absence: 10,
   scrapeEvery: 1,
