@@ -86,11 +86,10 @@ async function ownDip(
 }
 
 function printSetup(config: NodeConfig): void {
-  const budget = planSynBudget(synBudget(config));
-  const bounded = budget.length > 0 && config.steering === 'tc';
-  const plan = { ...networkPlan(config), ...(bounded ? { synDevice: synDevice(config.tun.name) } : {}) };
+  const budget = synBudget(config);
+  const plan = { ...networkPlan(config), synDevice: synDevice(budget) };
   const device = planDevice(plan);
-  const steering = [...budget, ...planSteering({ ...plan, generation: 0 })];
+  const steering = [...planSynBudget(budget), ...planSteering({ ...plan, generation: 0 })];
   process.stdout.write(
     [
       ...(device.length > 0 ? [`# on ${config.name}, before the node opens ${config.tun.name}`] : []),

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { encodeRecord, Keys, type StatusRecord } from '../store/records.js';
-import { MAX_VALUE, type Put, type Store, StoreError } from '../store/store.js';
+import { type Put, type Store, StoreError } from '../store/store.js';
 import { TableKeys } from '../store/table-head.js';
 import { type Published, publishTable, readPublished } from '../store/tables.js';
 import { restoreVips } from '../store/vips.js';
@@ -17,6 +17,7 @@ import type { Memory, RememberedTable } from './memory.js';
 import type { ConductorMetrics } from './metrics.js';
 import type { Observed } from './observed.js';
 import { initialState, settingsOf, toTable } from './plan/index.js';
+import { portions } from './portions.js';
 import { type Beginning, beginningOf } from './recovery.js';
 import { type Remembering, rememberedOf } from './remembering.js';
 import { balanceOf } from './settings.js';
@@ -46,9 +47,6 @@ export interface OfficeOptions {
 
 /** While the store does not answer, or a person has to help. */
 const RETRY_MS = 500;
-/** etcd takes 128 operations and 1.5 MB in one transaction. */
-const PUTS_AT_ONCE = 50;
-const BYTES_AT_ONCE = MAX_VALUE;
 
 /**
  * What the active conductor does from being elected to being deposed: it sees that the store has what it should have,
@@ -383,19 +381,4 @@ export class Office {
     this.trouble = trouble;
     if (trouble !== '') this.options.log.error(trouble);
   }
-}
-
-/** As many as fit into one transaction, each time. */
-function portions(puts: readonly Put[]): Put[][] {
-  const all: Put[][] = [[]];
-  let bytes = 0;
-  for (const put of puts) {
-    const last = all[all.length - 1];
-    bytes += put.value.length;
-    if (last.length > 0 && (last.length === PUTS_AT_ONCE || bytes > BYTES_AT_ONCE)) {
-      all.push([put]);
-      bytes = put.value.length;
-    } else last.push(put);
-  }
-  return all;
 }

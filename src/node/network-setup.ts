@@ -34,7 +34,7 @@ export interface NetworkPlan {
   /** Make ready for VIPs of both families, whichever `vips` has: others may come. */
   readonly bothFamilies?: boolean;
   /** Device that steered SYNs go to in place of the TUN; absent: they go there as all packets do. tc only. */
-  readonly synDevice?: string;
+  readonly synDevice?: string | undefined;
   /** Which of two sets of tc filter preferences to use: a restart adds the new set before it removes the old. */
   readonly generation: 0 | 1;
 }

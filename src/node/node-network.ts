@@ -71,14 +71,11 @@ export class NodeNetwork {
   }
 
   private get synDevice(): string | undefined {
-    const { synRate, steering, tun } = this.config;
-    const has = synRate !== null && steering === 'tc' && this.synBudgetFailure === null;
-    return has ? synDevice(tun.name) : undefined;
+    return this.synBudgetFailure === null ? synDevice(synBudget(this.config)) : undefined;
   }
 
   private plan(config: NodeConfig): Omit<NetworkPlan, 'generation'> {
-    const device = this.synDevice;
-    return { ...networkPlan(config), ...(device === undefined ? {} : { synDevice: device }) };
+    return { ...networkPlan(config), synDevice: this.synDevice };
   }
 
   /** What is gone is no longer answered. @throws NetworkSetupError */

@@ -32,8 +32,10 @@ const SURE = 1 / 64;
 const BURST = 0.01;
 const LEAST_BURST = 32;
 
-/** Device whose input the SYNs take; a device name has at most 15 characters. */
-export function synDevice(tun: string): string {
+/** Device whose input the SYNs take in place of the TUN; undefined where they take none. */
+export function synDevice({ tun, steering, rate }: SynBudget): string | undefined {
+  if (rate === null || steering !== 'tc') return undefined;
+  // A device name has at most 15 characters.
   return `${tun.slice(0, 11)}-syn`;
 }
 
@@ -47,11 +49,11 @@ function table({ tun, steering }: SynBudget): string {
 
 /** To be done when the TUN is there, before anything is steered; each may stand already. */
 export function planSynBudget(budget: SynBudget): Step[] {
-  const { tun, steering, rate } = budget;
+  const { rate } = budget;
   if (rate === null) return [];
-  const device = synDevice(tun);
+  const device = synDevice(budget);
   const rules = { run: ['nft', rulesOf(budget, rate)], undo: ['nft', `delete table ${table(budget)}`] };
-  if (steering === 'policy') return [rules];
+  if (device === undefined) return [rules];
   return [
     {
       run: ['ip', 'link', 'add', 'name', device, 'type', 'ifb'],
@@ -77,7 +79,7 @@ function rulesOf(budget: SynBudget, rate: number): string {
   const sure = limit(rate * SURE);
   const [hook, isSyn] =
     steering === 'tc'
-      ? [`type filter hook ingress device ${synDevice(tun)} priority 0; policy drop;`, '']
+      ? [`type filter hook ingress device ${synDevice(budget)} priority 0; policy drop;`, '']
       : [
           'type filter hook forward priority -150; policy accept;',
           `oifname ${tun} tcp flags & (syn | ack) == syn `,

@@ -137,10 +137,9 @@ export class Site {
       this.planes.push(await start(namespace, [process.execPath, PLANE, JSON.stringify(spec)]));
       sh(`ip -n ${namespace} link set ${TUN} txqueuelen 10000 up`);
     }
-    const budget = planSynBudget({ tun: TUN, steering: 'tc', rate: synRate }).map(({ run }) =>
-      shellLine(run),
-    );
-    const filters = filtersOf(parsePrefix(VIPS), TUN, synRate === null ? undefined : synDevice(TUN)).map(
+    const bound = { tun: TUN, steering: 'tc', rate: synRate } as const;
+    const budget = planSynBudget(bound).map(({ run }) => shellLine(run));
+    const filters = filtersOf(parsePrefix(VIPS), TUN, synDevice(bound)).map(
       (filter) => `tc filter add dev ac ingress pref 1 protocol ip u32 ${filter.join(' ')}`,
     );
     const script = ['tc qdisc add dev ac clsact', ...budget, ...filters].join('\n');
