@@ -19,32 +19,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tcp.h"
+
 enum { MAX_FLOWS = 256, BUFFER = 64 << 10, BACKLOG = 4096 };
 
 static char buffer[BUFFER];
 static struct pollfd fds[MAX_FLOWS + 1];
 
-static void fail(const char *what) {
-  perror(what);
-  exit(1);
-}
-
-static double seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec + now.tv_nsec * 1e-9;
-}
-
 static _Noreturn void serve(int port) {
-  int one = 1;
-  struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(port)};
-  int listener = socket(AF_INET, SOCK_STREAM, 0);
-  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  if (listener < 0 || bind(listener, (struct sockaddr *)&name, sizeof name) < 0 || listen(listener, BACKLOG) < 0) {
-    fail("listen");
-  }
-  puts("ready");
-  fflush(stdout);
+  int listener = listen_at(port, BACKLOG);
   int count = 1;
   fds[0] = (struct pollfd){.fd = listener, .events = POLLIN};
   for (;;) {
@@ -55,19 +38,14 @@ static _Noreturn void serve(int port) {
       close(fds[i].fd);
       fds[i] = fds[--count];
     }
-    if (fds[0].revents != 0 && count <= MAX_FLOWS) {
-      fds[count++] = (struct pollfd){.fd = accept(listener, NULL, NULL), .events = POLLOUT};
-    }
+    count = accept_next(fds, count, MAX_FLOWS, POLLOUT);
   }
 }
 
 static int take(const char *address, int port, int flows, double duration, double warm_up) {
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
-  if (flows > MAX_FLOWS || inet_pton(AF_INET, address, &to.sin_addr) != 1) fail("arguments");
+  if (flows > MAX_FLOWS) fail("arguments");
   for (int i = 0; i < flows; i++) {
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0) fail("connect");
-    fds[i] = (struct pollfd){.fd = fd, .events = POLLIN};
+    fds[i] = (struct pollfd){.fd = connect_to(address, port), .events = POLLIN};
   }
   puts("ready");
   fflush(stdout);

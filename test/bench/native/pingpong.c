@@ -18,15 +18,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tcp.h"
+
 enum { REQUEST = 64, MOST = 1 << 20 };
 
 static char buffer[REQUEST];
 static double samples[MOST];
-
-static void fail(const char *what) {
-  perror(what);
-  exit(1);
-}
 
 static double microseconds(void) {
   struct timespec now;
@@ -40,15 +37,7 @@ static void without_delay(int fd) {
 }
 
 static void serve(int port) {
-  int one = 1;
-  struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(port)};
-  int listener = socket(AF_INET, SOCK_STREAM, 0);
-  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  if (listener < 0 || bind(listener, (struct sockaddr *)&name, sizeof name) < 0 || listen(listener, 16) < 0) {
-    fail("listen");
-  }
-  puts("ready");
-  fflush(stdout);
+  int listener = listen_at(port, 16);
   for (;;) {
     int fd = accept(listener, NULL, NULL);
     if (fd < 0) fail("accept");
@@ -67,10 +56,7 @@ static int ascending(const void *a, const void *b) {
 }
 
 static int ask(const char *address, int port, double seconds) {
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
-  if (inet_pton(AF_INET, address, &to.sin_addr) != 1) fail("arguments");
-  int fd = socket(AF_INET, SOCK_STREAM, 0);
-  if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0) fail("connect");
+  int fd = connect_to(address, port);
   without_delay(fd);
   double end = microseconds() + seconds * 1e6;
   int count = 0;
